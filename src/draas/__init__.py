@@ -1,0 +1,1 @@
+"""DRaaS: one cloud out of the machines you own."""

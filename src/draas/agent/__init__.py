@@ -1,0 +1,1 @@
+"""The process on each machine that runs allocations."""

@@ -1,0 +1,1 @@
+"""What runs allocations: docker, process, and the fake that passes the same contract."""

@@ -1,0 +1,98 @@
+"""The Runtime protocol: what the agent needs of whatever runs its allocations. tests/contract holds every implementation to it."""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from draas.model.allocation import AllocationId, Cause
+from draas.model.job import RuntimeName
+from draas.model.node import Image, RuntimeInfo
+from draas.wire.link import Assignment
+
+
+class RuntimeFailure(Exception):
+    """An expected failure: the attempt fails with this cause and this sentence (cause and remedy)."""
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(detail)
+        self.cause = cause
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    """How an allocation ended. `exit_code` is 128 + N for signal N."""
+
+    exit_code: int
+    started_at: float
+    finished_at: float
+    oom: bool = False
+    peak_memory_bytes: int | None = None
+    cpu_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Something of ours that was here before the agent started. `started_at` is None where it was made but never started."""
+
+    id: AllocationId
+    started_at: float | None
+    exclusive: bool = False
+    ended: bool = False
+
+
+class Runtime(Protocol):
+    """Every method is idempotent and may be called again after a crash of the agent at any point.
+
+    Raises RuntimeFailure for what users can cause or the machine can suffer; anything else is a defect.
+    """
+
+    name: RuntimeName
+
+    async def probe(self) -> RuntimeInfo:
+        """Whether it can be used here, and in one line what is missing. Never raises."""
+        ...
+
+    async def images(self) -> tuple[Image, ...]:
+        """The images that are here (none for host processes)."""
+        ...
+
+    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+        """Get ready what can take long: pull the image. `progress` is told short sentences ("pulling 43 %")."""
+        ...
+
+    async def start(self, assignment: Assignment) -> float:
+        """Start it, or adopt what already runs under this id; never a second one. Returns when it started (Unix seconds)."""
+        ...
+
+    async def wait(self, id: AllocationId) -> Exited:
+        """Wait for its end. Answers at once where it has ended already. Raises RuntimeFailure(RUNTIME) where it is unknown."""
+        ...
+
+    async def stop(self, id: AllocationId, grace_s: float) -> None:
+        """TERM, and KILL after `grace_s` for everything it started. Returns when nothing of it runs. Unknown ids are fine."""
+        ...
+
+    async def remove(self, id: AllocationId) -> None:
+        """Remove every trace (container, files, cgroup), stopping it first if it runs. Unknown ids are fine."""
+        ...
+
+    async def found(self) -> list[Found]:
+        """All allocations of this agent that exist here, running or ended: what is adopted after a restart."""
+        ...
+
+    def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
+        """Records (draas.wire.records) of the output after the first `offset` payload bytes, as it is written, to its end.
+
+        Deterministic: the same allocation gives the same bytes in the same order however often it is read. Each item
+        is at most 256 KiB of records. Does not read ahead of its consumer without bound, so a slow reader slows nothing but itself.
+        """
+        ...
+
+    async def renew(self, exclusive: dict[AllocationId, float]) -> None:
+        """Tell whatever outlives the agent until when (monotonic seconds) each exclusive allocation may run."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections; what runs goes on running."""
+        ...

@@ -1,0 +1,1 @@
+"""Small foundations that know no word of the domain."""

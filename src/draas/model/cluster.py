@@ -1,0 +1,100 @@
+"""Cluster: every live object in memory, with the indexes that decisions need. `apply` is the only way to change it."""
+
+from collections.abc import Iterable, Mapping
+
+from draas.model.allocation import Allocation, AllocationId, NodeId
+from draas.model.job import Job, JobId
+from draas.model.node import Node
+from draas.model.plan import Plan
+
+
+class Cluster:
+    """Live jobs (see Job.live) and all nodes. Reading is free; writing happens through `apply` alone."""
+
+    def __init__(self, jobs: Iterable[Job] = (), nodes: Iterable[Node] = (), next_seq: int = 1) -> None:
+        self._jobs: dict[JobId, Job] = {}
+        self._nodes: dict[NodeId, Node] = {}
+        self._names: dict[str, NodeId] = {}
+        self._allocations: dict[AllocationId, JobId] = {}
+        self._on_node: dict[NodeId, dict[AllocationId, JobId]] = {}
+        self._dependents: dict[JobId, dict[JobId, None]] = {}
+        self.next_seq = next_seq
+        self.apply(Plan(jobs=tuple(jobs), nodes=tuple(nodes)))
+
+    @property
+    def jobs(self) -> Mapping[JobId, Job]:
+        return self._jobs
+
+    @property
+    def nodes(self) -> Mapping[NodeId, Node]:
+        return self._nodes
+
+    def node_named(self, name: str) -> Node | None:
+        """The node of this name, if any."""
+        found = self._names.get(name)
+        return self._nodes[found] if found is not None else None
+
+    def find_node(self, id_or_name: str) -> Node | None:
+        """The node with this id or, failing that, this name."""
+        return self._nodes.get(NodeId(id_or_name)) or self.node_named(id_or_name)
+
+    def job_of(self, allocation: AllocationId) -> Job | None:
+        """The live job whose current attempt this is."""
+        found = self._allocations.get(allocation)
+        return self._jobs[found] if found is not None else None
+
+    def on_node(self, node: NodeId) -> list[tuple[Job, Allocation]]:
+        """The allocations that hold resources there, oldest first."""
+        held = self._on_node.get(node, {}).values()
+        return [(job, current) for job in map(self._jobs.__getitem__, held) if (current := job.current) is not None]
+
+    def dependents(self, job: JobId) -> list[Job]:
+        """Live jobs that name `job` in their needs, in order of arrival."""
+        return [self._jobs[waiting] for waiting in self._dependents.get(job, ())]
+
+    def apply(self, plan: Plan) -> None:
+        """Take over what `plan` says. Jobs that are not live any more leave memory."""
+        for node in plan.nodes:
+            old = self._nodes.get(node.id)
+            if old is not None and old.name != node.name:
+                del self._names[old.name]
+            self._nodes[node.id] = node
+            self._names[node.name] = node.id
+        for node_id in plan.gone_nodes:
+            self._names.pop(self._nodes.pop(node_id).name, None)
+        for job in plan.jobs:
+            self._put(job)
+        for job_id in plan.gone_jobs:
+            self._drop(job_id)
+
+    def _put(self, job: Job) -> None:
+        self.next_seq = max(self.next_seq, job.seq + 1)
+        before = self._jobs.get(job.id)
+        held, holds = before.current if before else None, job.current
+        if held is not None and (holds is None or holds.id != held.id):
+            del self._allocations[held.id]
+            del self._on_node[held.node_id][held.id]
+        if not job.live:
+            self._drop(job.id)
+            return
+        self._jobs[job.id] = job
+        if holds is not None and (held is None or held.id != holds.id):
+            self._allocations[holds.id] = job.id
+            self._on_node.setdefault(holds.node_id, {})[holds.id] = job.id
+        if before is None:
+            for need in job.spec.needs:
+                self._dependents.setdefault(need, {})[job.id] = None
+
+    def _drop(self, job_id: JobId) -> None:
+        job = self._jobs.pop(job_id, None)
+        if job is None:
+            return
+        if (held := job.current) is not None and held.id in self._allocations:
+            del self._allocations[held.id]
+            del self._on_node[held.node_id][held.id]
+        for need in job.spec.needs:
+            waiting = self._dependents.get(need)
+            if waiting is not None:
+                waiting.pop(job_id, None)
+                if not waiting:
+                    del self._dependents[need]

@@ -1,0 +1,55 @@
+"""One tree of what users can get wrong or run into. HTTP codes exist only in draas.server.api."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One wrong field: `path` ("jobs[3].retries") and a message that names the remedy."""
+
+    path: str
+    message: str
+
+
+class DraasError(Exception):
+    """Anything DRaaS tells a user. `detail` is one sentence that names cause and remedy."""
+
+    retryable = False
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class Invalid(DraasError):
+    """The request is wrong; `faults` says where."""
+
+    def __init__(self, detail: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(detail)
+        self.faults = faults
+
+
+class NotFound(DraasError):
+    """No such object, or none that this key may see."""
+
+
+class Conflict(DraasError):
+    """The object's state does not allow it."""
+
+
+class Unauthenticated(DraasError):
+    """No key, or one that is wrong, expired or revoked."""
+
+
+class Forbidden(DraasError):
+    """The key's role does not allow it."""
+
+
+class Unavailable(DraasError):
+    """The controller cannot do it now (no storage, not the leader, starting)."""
+
+    retryable = True
+
+
+class TooLarge(DraasError):
+    """The request is larger than the stated limit."""

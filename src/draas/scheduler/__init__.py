@@ -1,0 +1,1 @@
+"""Pure decisions over the nouns of draas.model."""

@@ -1,0 +1,1 @@
+"""The controller: API, link to the agents, control loop."""

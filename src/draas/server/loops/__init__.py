@@ -1,0 +1,1 @@
+"""The control loop: take, decide, commit, act."""

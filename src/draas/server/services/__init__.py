@@ -1,0 +1,1 @@
+"""Use cases: what the API may ask of the controller."""

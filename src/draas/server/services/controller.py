@@ -1,0 +1,91 @@
+"""The Controller protocol: all that the API asks of the controller. draas.server.loops.control implements it."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from draas.model.command import Command
+from draas.model.explanation import Explanation
+from draas.model.job import Job, JobId
+from draas.model.node import Node
+from draas.model.resources import Resources
+from draas.store.logs import LogStore
+from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+
+
+class Reply(NamedTuple):
+    """A finished answer: HTTP status and JSON body."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotency:
+    """`key` is the caller's Idempotency-Key, scoped by whose it is and to which route; `digest` is of the request's body."""
+
+    key: str
+    digest: str
+
+
+class Controller(Protocol):
+    """Raises DraasError (draas.model.errors). Whatever it returns is durable: reads wait for the commit of what they show."""
+
+    logs: LogStore
+
+    async def command(
+        self,
+        command: Command,
+        render: Callable[[Sequence[Job], Sequence[Node]], Reply],
+        idempotency: Idempotency | None = None,
+    ) -> Reply:
+        """Carry out `command`, commit it with its answer, return the answer. `render` gets the jobs and nodes it concerns.
+
+        A repeated `idempotency` key gets the first answer again; with another digest, Conflict.
+        """
+        ...
+
+    async def replay(self, idempotency: Idempotency) -> Reply | None:
+        """The answer already given to this key, if any. Raises Conflict where the digest differs."""
+        ...
+
+    async def job(self, id: JobId) -> Job: ...
+
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]: ...
+
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
+
+    async def explain(self, id: JobId) -> Explanation: ...
+
+    async def nodes(self) -> Sequence[Node]: ...
+
+    async def node(self, id_or_name: str) -> Node: ...
+
+    def reserved(self, node: Node) -> Resources:
+        """What the allocations on `node` hold."""
+        ...
+
+    async def write(self, write: Write) -> None:
+        """Make keys and tokens durable."""
+        ...
+
+    def key(self, digest: str) -> Key | None:
+        """The key with this digest; expiry is the caller's to check."""
+        ...
+
+    def keys(self) -> Sequence[Key]: ...
+
+    def token(self, digest: str) -> JoinToken | None: ...
+
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]: ...
+
+    def follow_events(self, after: int, project: str | None = None) -> AsyncIterator[NumberedEvent]:
+        """Events after number `after`, and new ones as they are committed."""
+        ...
+
+    def queue_length(self) -> int: ...
+
+    @property
+    def trouble(self) -> str:
+        """Why the controller cannot answer now ("" if it can)."""
+        ...

@@ -1,0 +1,1 @@
+"""Durable state and logs: the Store protocol and what implements it."""

@@ -1,0 +1,135 @@
+"""The Store protocol: durable state. Memory and SQL implement it and pass the same contract suite."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from draas.model.allocation import NodeId
+from draas.model.event import Event
+from draas.model.job import Job, JobId, JobState
+from draas.model.node import Node
+from draas.model.plan import EMPTY, Plan
+
+
+class StoreFailure(Exception):
+    """A commit or read that failed. `detail` says why and what to do (disk full, file not writable)."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+Role = Literal["viewer", "deployer", "admin", "node"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """An API key or a node's identity; only the digest of its secret is kept."""
+
+    id: str
+    digest: str
+    role: Role
+    name: str = ""
+    project: str | None = None  # None: all projects
+    node_id: NodeId | None = None
+    created_at: float = 0.0
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinToken:
+    """A short-lived permission to join."""
+
+    digest: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a request with an Idempotency-Key was answered, so that a repeated one gets the same. `digest` is of its body."""
+
+    key: str
+    digest: str
+    status: int
+    body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """All that one tick makes durable, in one transaction."""
+
+    plan: Plan = EMPTY
+    keys: Sequence[Key] = ()
+    gone_keys: Sequence[str] = ()
+    tokens: Sequence[JoinToken] = ()
+    gone_tokens: Sequence[str] = ()
+    answers: Sequence[Answer] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a controller starts from: live jobs, all nodes, keys and tokens."""
+
+    jobs: Sequence[Job] = ()
+    nodes: Sequence[Node] = ()
+    keys: Sequence[Key] = ()
+    tokens: Sequence[JoinToken] = ()
+    next_seq: int = 1
+    epoch: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Every given field must match exactly; `labels` all of them; `node` a node's name or id of any attempt."""
+
+    project: str | None = None
+    state: JobState | None = None
+    name: str | None = None
+    node: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Jobs, newest first; `next` is the seq to go on below, None at the end; `total` all that match."""
+
+    items: Sequence[Job]
+    next: int | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedEvent:
+    number: int
+    event: Event
+
+
+class Store(Protocol):
+    """Raises StoreFailure where the medium fails. A commit that raised changed nothing."""
+
+    async def open(self) -> Snapshot:
+        """Migrate, raise the epoch durably, and load what is live."""
+        ...
+
+    async def commit(self, write: Write) -> int:
+        """Make `write` durable in one transaction. Returns the number of the last event."""
+        ...
+
+    async def job(self, id: JobId) -> Job | None: ...
+
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
+        """Those of `ids` that exist."""
+        ...
+
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
+
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]: ...
+
+    async def answer(self, key: str) -> Answer | None: ...
+
+    async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
+        """Finished jobs older than retention allows."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Fakes, builders and the simulated cluster, versioned with what they stand for."""

@@ -1,0 +1,1 @@
+"""What crosses between agent, controller and API clients; versioned."""

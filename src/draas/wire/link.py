@@ -1,0 +1,146 @@
+"""Messages between agent and controller: one WebSocket, each frame a msgpack list of messages.
+
+Version 1 (2026-11): first version. The agent says its version in Hello; a controller that does not speak it closes with
+code 4400 and a sentence. The protocol is level-triggered: the controller sends the set of allocations that the agent
+should have, the agent reports what it has; after any gap both start again from full state (Welcome + Assign.full, Report.full).
+"""
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from draas.model.allocation import AllocationId, Desired, NodeId, Observed
+from draas.model.job import JobId, ProjectName, RuntimeName
+from draas.model.node import Facts, Load
+from draas.model.resources import Resources
+
+VERSION = 1
+PATH = "/api/link"
+MAX_FRAME_BYTES = 4 * 1024 * 1024
+
+# Close codes of the WebSocket, so that the agent's one clear line needs no guessing.
+CLOSE_VERSION = 4400
+CLOSE_KEY = 4401
+CLOSE_REMOVED = 4403
+CLOSE_CLOCK = 4412
+CLOSE_REPLACED = 4409  # the same node connected again: the newer link wins
+
+
+class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """All an agent needs to run one allocation, whatever happens to the controller meanwhile."""
+
+    id: AllocationId
+    job_id: JobId
+    project: ProjectName
+    number: int
+    name: str
+    runtime: RuntimeName
+    image: str | None
+    command: str | tuple[str, ...]
+    env: Mapping[str, str]
+    resources: Resources
+    timeout_s: float | None
+    exclusive: bool
+    desired: Desired
+    log_cap_bytes: int
+
+
+# --- agent to controller ---
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """First message. `sent_at` is the agent's wall clock, so that a clock that is off is noticed."""
+
+    version: int
+    name: str
+    facts: Facts
+    sent_at: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
+    """What the agent has seen. `full`: these are all it has, so whatever else the controller thinks it has is gone."""
+
+    observed: Mapping[AllocationId, Observed]
+    full: bool = False
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+    """`mono` is the agent's monotonic clock at sending; the Beat that answers carries it back and so renews leases.
+
+    `facts` is there when something changed since the last one.
+    """
+
+    mono: float
+    load: Load
+    facts: Facts | None = None
+
+
+class LogChunk(msgspec.Struct, frozen=True, kw_only=True, tag="log", array_like=True):
+    """A piece of an attempt's output. `offset` counts the payload bytes of all streams before it; `records` see draas.wire.records."""
+
+    allocation: AllocationId
+    offset: int
+    records: bytes
+    last: bool = False  # nothing follows
+
+
+# --- controller to agent ---
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """Answer to Hello. `epoch` grows with every start of a controller."""
+
+    node_id: NodeId
+    epoch: int
+    heartbeat_s: float
+    lease_s: float
+    log_ends: Mapping[AllocationId, int]  # how much of each attempt's output is durable: ship from there
+
+
+class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
+    """What the agent should have. Orders of an older (epoch, generation) than the last one taken are refused.
+
+    `full`: `put` is the whole set. Otherwise `put` is added or replaced, and `forget` taken out: what is out of the set is
+    stopped if it runs, and all trace of it removed once its logs are shipped.
+    """
+
+    epoch: int
+    generation: int
+    put: Sequence[Assignment]
+    forget: Sequence[AllocationId] = ()
+    full: bool = False
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+    """Answer to a Heartbeat: `mono` is the agent's own figure back."""
+
+    mono: float
+
+
+class LogAck(msgspec.Struct, frozen=True, kw_only=True, tag="log_ack"):
+    """How much of each attempt's output is durable now. An end below what was sent means: send again from there."""
+
+    ends: Mapping[AllocationId, int]
+
+
+FromAgent = Hello | Report | Heartbeat | LogChunk
+FromController = Welcome | Assign | Beat | LogAck
+
+_encoder = msgspec.msgpack.Encoder()
+_from_agent = msgspec.msgpack.Decoder(list[FromAgent])
+_from_controller = msgspec.msgpack.Decoder(list[FromController])
+
+
+def encode(messages: Sequence[FromAgent] | Sequence[FromController]) -> bytes:
+    """One frame."""
+    return _encoder.encode(messages)
+
+
+def decode_from_agent(frame: bytes) -> list[FromAgent]:
+    """Raises msgspec.MsgspecError where the frame is not what the protocol says."""
+    return _from_agent.decode(frame)
+
+
+def decode_from_controller(frame: bytes) -> list[FromController]:
+    """Raises msgspec.MsgspecError where the frame is not what the protocol says."""
+    return _from_controller.decode(frame)
