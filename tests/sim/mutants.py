@@ -101,9 +101,15 @@ class GivesUpWhatComesBack(Control):
     """Takes everything an agent has for lost when it connects again, and so runs it a second time at once."""
 
     def connect(
-        self, node_id: NodeId, facts: Facts, have: Mapping[AllocationId, Observed], complete: bool, now: float
+        self,
+        node_id: NodeId,
+        name: str,
+        facts: Facts,
+        have: Mapping[AllocationId, Observed],
+        complete: bool,
+        now: float,
     ) -> None:
-        super().connect(node_id, facts, {}, True, now)
+        super().connect(node_id, name, facts, {}, True, now)
 
 
 class TakesStaleOrders(AgentCore):

@@ -86,15 +86,18 @@ class Control:
 
     # --- what agents say ---
 
-    def add_node(self, node_id: NodeId, name: str, now: float) -> Node:
-        """A machine joined; its agent has yet to connect."""
-        self._do(nodes.add_node(self.cluster, node_id, name, now))
-        return self.cluster.nodes[node_id]
-
     def connect(
-        self, node_id: NodeId, facts: Facts, have: Mapping[AllocationId, Observed], complete: bool, now: float
+        self,
+        node_id: NodeId,
+        name: str,
+        facts: Facts,
+        have: Mapping[AllocationId, Observed],
+        complete: bool,
+        now: float,
     ) -> None:
-        """An agent said hello."""
+        """An agent said hello. The first time its node comes into being, under `name` or one like it."""
+        if node_id not in self.cluster.nodes:
+            self._do(nodes.add_node(self.cluster, node_id, name, now))
         node = self._node(node_id)
         self._do_each(nodes.connect_node(self.cluster, node, facts, have, complete, self.policy, now))
 

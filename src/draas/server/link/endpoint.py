@@ -32,7 +32,7 @@ class Endpoint:
         self._hub = hub
         self._logs = loop.logs
 
-    async def serve(self, socket: WebSocket, node_id: NodeId) -> None:
+    async def serve(self, socket: WebSocket, node_id: NodeId, name: str) -> None:
         """One connection, to its end."""
         await socket.accept()
         hello = await self._hello(socket)
@@ -42,7 +42,7 @@ class Endpoint:
         try:
             async with Tasks(f"link {node_id}") as tasks:
                 writing = tasks.spawn(self._write(socket, channel), "write")
-                reading = tasks.spawn(self._converse(socket, channel, hello), "read")
+                reading = tasks.spawn(self._converse(socket, channel, name, hello), "read")
                 await asyncio.wait({writing, reading}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if self._hub.leave(channel):
@@ -66,7 +66,7 @@ class Endpoint:
             return None
         return hello
 
-    async def _converse(self, socket: WebSocket, channel: Channel, hello: wire.Hello) -> None:
+    async def _converse(self, socket: WebSocket, channel: Channel, name: str, hello: wire.Hello) -> None:
         node_id = channel.node_id
         ends = await self._logs.ends(list(hello.have))
         welcome = wire.Welcome(
@@ -82,7 +82,7 @@ class Endpoint:
             channel.send(welcome)
             channel.send(orders)
 
-        self._loop.on_hello(node_id, hello.facts, hello.have, hello.complete, greet)
+        self._loop.on_hello(node_id, name, hello.facts, hello.have, hello.complete, greet)
         wanted = _Wanted(self._loop, node_id)
         while True:
             try:

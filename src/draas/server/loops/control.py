@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from draas.lib import clock, ids
+from draas.lib import clock
 from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
 from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
@@ -63,6 +63,7 @@ class ControlLoop:
         self._deleted: dict[JobId, Job] = {}  # until their output is dropped, after the commit
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
         self._committed: asyncio.Future[None] | None = None
+        self._watched: dict[JobId, asyncio.Future[None]] = {}
         self._new_events = asyncio.Event()
         self._last_event = 0
 
@@ -143,7 +144,15 @@ class ControlLoop:
         if tick.write.plan.events:
             self._new_events.set()
             self._new_events = asyncio.Event()
+        if self._watched:
+            self._tell_watchers(tick.write.plan)
         await self._close_outputs(tick.write.plan)
+
+    def _tell_watchers(self, plan: Plan) -> None:
+        for id in (*(job.id for job in plan.jobs), *plan.gone_jobs):
+            watching = self._watched.pop(id, None)
+            if watching is not None and not watching.done():
+                watching.set_result(None)
 
     async def _close_outputs(self, plan: Plan) -> None:
         """Tell the log store which outputs end without their agent saying so."""
@@ -217,11 +226,7 @@ class ControlLoop:
         """What a command needs of jobs that are not live."""
         if not isinstance(command, CancelJob | RetryJob | DeleteJob):
             return None, {}
-        job = (
-            self.control.cluster.jobs.get(command.id)
-            or self._recent.get(command.id)
-            or await self._store.job(command.id)
-        )
+        job = self._in_memory(command.id) or await self._store.job(command.id)
         if job is None or isinstance(command, CancelJob | DeleteJob):
             return job, {}
         needed = await self.jobs(job.spec.needs)
@@ -342,33 +347,35 @@ class ControlLoop:
     def queue_length(self) -> int:
         return len(self.control.queue)
 
-    async def add_node(self, name: str, keys: Callable[[NodeId], Write]) -> Node:
-        """A machine joined: a new node and its key, durable together."""
-        node_id = NodeId(ids.new("n"))
-        added: list[Node] = []
-        write = keys(node_id)
-        self.post(lambda _tick, now: added.append(self.control.add_node(node_id, name, now)))
-        await self.write(write)
-        return added[0]
+    @property
+    def last_event(self) -> int:
+        """The number of the newest durable event."""
+        return self._last_event
+
+    async def changed_job(self, id: JobId, seen: Job) -> Job:
+        """The job as soon as a durable version of it differs from `seen`. Raises NotFound when it is deleted meanwhile."""
+        while True:
+            watching = self._watched.setdefault(id, asyncio.get_running_loop().create_future())
+            job = await self.job(id)
+            if job != seen:
+                return job
+            await asyncio.wait({watching})
 
     # --- what agents say (draas.server.link calls these) ---
 
     def on_hello(
         self,
         node_id: NodeId,
+        name: str,
         facts: Facts,
         have: Mapping[AllocationId, Observed],
         complete: bool,
         welcome: Callable[[Assign], None],
     ) -> None:
-        """An agent connected; `welcome` is called with its whole set once all of that is durable."""
+        """The agent of a node (whose key bears `name`) connected; `welcome` is called with its whole set once all of that is durable."""
 
         def connect(tick: Tick, now: float) -> None:
-            try:
-                self.control.connect(node_id, facts, have, complete, now)
-            except NotFound:
-                tick.then.append(lambda: self.drop_link(node_id))
-                return
+            self.control.connect(node_id, name, facts, have, complete, now)
             orders = self.control.full_orders(node_id)
             tick.then.append(lambda: welcome(orders))
 

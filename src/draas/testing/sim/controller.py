@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from draas.model.allocation import AllocationId, NodeId, Observed
 from draas.model.command import Command
-from draas.model.errors import DraasError, NotFound
+from draas.model.errors import DraasError
 from draas.model.event import Event
-from draas.model.job import Job, JobId
+from draas.model.job import Job, JobId, JobState
 from draas.model.node import Facts, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
@@ -110,14 +110,9 @@ class Controller:
         self._then.append(lambda: answer(jobs))
         self.wake()
 
-    def _known(self, job: Job | None) -> dict[JobId, object]:
+    def _known(self, job: Job | None) -> dict[JobId, JobState]:
         needs = job.spec.needs if job is not None else ()
         return {need: self.disk.jobs[need].state for need in needs if need in self.disk.jobs}
-
-    def join(self, node_id: NodeId) -> None:
-        """A machine joined."""
-        self.control.add_node(node_id, node_id, self.world.now)
-        self.wake()
 
     def receive(self, node_id: NodeId, connection: Connection, messages: list[wire.FromAgent]) -> None:
         """A frame of an agent arrives."""
@@ -150,10 +145,7 @@ class Controller:
             return
         self._links[node_id] = connection
         self._welcomed.pop(node_id, None)
-        try:
-            self.control.connect(node_id, facts, have, complete, self.world.now)
-        except NotFound:
-            return
+        self.control.connect(node_id, node_id, facts, have, complete, self.world.now)
         orders = self.control.full_orders(node_id)
         welcome = wire.Welcome(
             node_id=node_id, epoch=self.control.epoch, heartbeat_s=1.0, lease_s=self.policy.lease_s, log_ends={}
