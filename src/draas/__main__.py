@@ -1,0 +1,5 @@
+"""`python -m draas`: the same program as the installed `draas`."""
+
+from draas.cli.main import main
+
+main(prog_name="draas")

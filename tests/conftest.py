@@ -1,0 +1,65 @@
+"""What a test needs of the machine: `@pytest.mark.needs("root", "netns")`.
+
+Where it lacks, the test is not run and is named with the reason; with CI set that is a failure.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def found(program: str) -> bool:
+    return shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{SBIN}") is not None
+
+
+def works(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def engine_answers() -> bool:
+    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return found("docker") and works("docker", "-H", host, "version")
+
+
+CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
+    "root": (lambda: os.geteuid() == 0, "needs root"),
+    "netns": (lambda: found("ip") and works("unshare", "--net", "true"), "needs network namespaces (root, iproute2)"),
+    "dockerd": (lambda: found("dockerd"), "needs the Docker Engine package (docker.io)"),
+    "engine": (engine_answers, "needs a Docker Engine that answers on DOCKER_HOST or /var/run/docker.sock"),
+    "busybox": (lambda: Path("/bin/busybox").exists(), "needs the package busybox-static"),
+    "dnsmasq": (lambda: found("dnsmasq"), "needs the package dnsmasq-base"),
+    "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
+}
+
+
+@functools.cache
+def lacking(need: str) -> str:
+    """Why `need` cannot be met here, "" if it can. Raises KeyError for a need that nobody defined."""
+    check, reason = CHECKS[need]
+    return "" if check() else reason
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", f"needs(*what): runs only where the machine has it: {', '.join(CHECKS)}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    needs = [need for mark in item.iter_markers("needs") for need in mark.args]
+    reasons = [reason for need in needs if (reason := lacking(need))]
+    if reasons and os.environ.get("CI"):
+        pytest.fail(f"cannot run here: {'; '.join(reasons)} (a failure because CI is set)", pytrace=False)
+    if reasons:
+        pytest.skip(f"cannot run here: {'; '.join(reasons)}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--seeds", type=int, default=None, help="how many simulated runs (tests/sim); default: the suite's"
+    )
