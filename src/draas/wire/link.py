@@ -81,7 +81,7 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", arra
     facts: Facts | None = None
 
 
-class LogChunk(msgspec.Struct, frozen=True, kw_only=True, tag="log"):
+class LogChunk(msgspec.Struct, frozen=True, kw_only=True, tag="log", array_like=True):
     """A piece of an attempt's output. `offset` counts the payload bytes of all streams before it; `records` see draas.wire.records."""
 
     allocation: AllocationId

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
@@ -122,7 +123,7 @@ class Machine:
             for container in self.containers.values():
                 if container.running and container.ends_at < self.world.now:
                     container.ends_at = self.world.now + 0.1
-                    self.world.after(0.1, lambda c=container: self._finish(c))
+                    self.world.after(0.1, partial(self._finish, container))
 
     def _later(self, delay_s: float, thing: Callable[[], None]) -> None:
         life = self.life
@@ -313,5 +314,6 @@ class Machine:
 
 def _behaviour(assignment: wire.Assignment) -> tuple[float, int]:
     """How long a simulated command runs, and its exit code: ("run", seconds, code, …codes of later attempts)."""
+    assert not isinstance(assignment.command, str)
     _, span, *codes = assignment.command
     return float(span), int(codes[min(assignment.number - 1, len(codes) - 1)])
