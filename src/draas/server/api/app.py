@@ -1,4 +1,4 @@
-"""The FastAPI application: routes put together, checked against the table of access, and described in OpenAPI."""
+"""The FastAPI application: routes put together and checked against the table of access."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,15 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from draas.server.access import ROUTES
-from draas.server.api import health, jobs
+from draas.server.api import describe, events, health, jobs, join, keys, logs, metrics, nodes
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
+from draas.server.api.once import Once
 from draas.server.api.problems import problem
 from draas.server.services.controller import Controller
 
 log = structlog.get_logger(__name__)
+NOUNS = (health, jobs, logs, nodes, join, events, keys, metrics, describe)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
@@ -33,14 +35,15 @@ def create_app(controller: Controller, config: ApiConfig, link: Link | None = No
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE))
-    for noun in (health, jobs):
+    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    # Not include_router: it makes each route again on the way, where these are complete.
+    for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_defect)
-    check_table(app, with_link=link is not None)
+    check_table(routes_of(app), with_link=link is not None)
     return app
 
 
@@ -52,13 +55,15 @@ def routes_of(app: FastAPI) -> set[tuple[str, str]]:
             found.add(("WS", route.path_format))
         elif isinstance(route, APIRoute | Route):
             found |= {(method, route.path_format) for method in route.methods or ()}
+        else:
+            found.add(("?", repr(route)))
     return found
 
 
-def check_table(app: FastAPI, *, with_link: bool) -> None:
-    """Raises RuntimeError naming the routes that only one of `app` and ROUTES has."""
+def check_table(routes: set[tuple[str, str]], *, with_link: bool) -> None:
+    """Raises RuntimeError naming the routes that only one of `routes` and the table has."""
     table = {route for route in ROUTES if with_link or route[0] != "WS"}
-    if odd := routes_of(app) - table:
+    if odd := routes ^ table:
         raise RuntimeError(f"routes and the table in draas.server.access disagree on {sorted(odd)}")
 
 

@@ -42,11 +42,11 @@ def answers(good: dict[int, Any], *problems: int) -> Answers:
     return told
 
 
-def body(model: type[BaseModel], *, required: bool = True) -> dict[str, Any]:
-    """`openapi_extra` of a POST whose body the route validates itself."""
+def body(model: type[BaseModel], *, required: bool = True, idempotent: bool = True) -> dict[str, Any]:
+    """`openapi_extra` of a POST or PATCH whose body the route validates itself."""
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": _ref(model)}}},
-        "parameters": [IDEMPOTENCY],
+        "parameters": [IDEMPOTENCY] if idempotent else [],
     }
 
 

@@ -17,6 +17,7 @@ from draas.model.job import DEFAULT_PROJECT, Job, ProjectName
 from draas.server.access import ROUTES, Caller, Need, authenticate, authorize, check_local
 from draas.server.api.config import ApiConfig
 from draas.server.api.faults import faults_of_parts
+from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
 from draas.server.services.controller import Controller, Idempotency, Reply
 from draas.store.store import Key, StoreFailure
@@ -32,6 +33,7 @@ class Api:
     controller: Controller
     config: ApiConfig
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
+    once: Once
 
 
 def api_of(request: HTTPConnection) -> Api:
@@ -108,8 +110,10 @@ def no_job(id: str) -> NotFound:
     return NotFound(f"there is no job {id[:128]!r}")
 
 
-def idempotency_of(request: Request, body: bytes) -> Idempotency | None:
+def idempotency_of(request: Request, body: bytes, owner: str | None = None) -> Idempotency | None:
     """The request's Idempotency-Key, scoped by whose it is and to method and path; the digest covers query and body.
+
+    `owner` stands for the caller where a route needs no key.
 
     Raises Invalid where it is no plain text of reasonable length.
     """
@@ -118,7 +122,7 @@ def idempotency_of(request: Request, body: bytes) -> Idempotency | None:
         return None
     if not 1 <= len(given) <= MAX_IDEMPOTENCY_KEY or not given.isascii() or not given.isprintable():
         raise Invalid(f"Idempotency-Key must be 1 to {MAX_IDEMPOTENCY_KEY} plain characters, for example a UUID")
-    scope = f"{key_of(request).id}:{request.method} {request.url.path}:{given}"
+    scope = f"{owner or key_of(request).id}:{request.method} {request.url.path}:{given}"
     return Idempotency(key=scope, digest=ids.digest_bytes(request.url.query.encode() + b"\n" + body))
 
 

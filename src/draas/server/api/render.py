@@ -1,6 +1,6 @@
 """Render: jobs, nodes and keys as the views of draas.wire.views. Plain dictionaries, as they encode fastest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -25,6 +25,10 @@ from draas.wire.views import (
     NodeView,
     ResourcesView,
 )
+
+Jobs = Sequence[Job]
+Nodes = Sequence[Node]
+Render = Callable[[Jobs, Nodes], Reply]
 
 encode = msgspec.json.Encoder().encode
 _time = lru_cache(maxsize=1024)(rfc3339)  # jobs of one batch share their times
@@ -115,22 +119,22 @@ def render_job(job: Job) -> JobView:
     return {**render_summary(job), "attempts": [render_attempt(attempt) for attempt in job.attempts]}
 
 
-def reply_created(jobs: Sequence[Job], nodes: Sequence[Node]) -> Reply:
+def reply_created(jobs: Jobs, nodes: Nodes) -> Reply:
     """201 with the one new job."""
     return Reply(201, encode(render_job(jobs[0])))
 
 
-def reply_batch(jobs: Sequence[Job], nodes: Sequence[Node]) -> Reply:
+def reply_batch(jobs: Jobs, nodes: Nodes) -> Reply:
     """201 with the new jobs in brief."""
     return Reply(201, encode({"jobs": [render_brief(job) for job in jobs]}))
 
 
-def reply_job(jobs: Sequence[Job], nodes: Sequence[Node]) -> Reply:
+def reply_job(jobs: Jobs, nodes: Nodes) -> Reply:
     """200 with the one job."""
     return Reply(200, encode(render_job(jobs[0])))
 
 
-def reply_gone(jobs: Sequence[Job], nodes: Sequence[Node]) -> Reply:
+def reply_gone(jobs: Jobs, nodes: Nodes) -> Reply:
     """204: nothing is left to tell."""
     return Reply(204, b"")
 
