@@ -7,7 +7,7 @@ MAX_FRAME_BYTES = 16 * 1024 * 1024
 
 
 class Frame(NamedTuple):
-    """One event of a stream. `id` is "" where it has none."""
+    """One event of a stream. `id` is "" where it has none; `data` is empty where only the id is set."""
 
     kind: str
     id: str
@@ -41,4 +41,4 @@ def _frame(block: bytes) -> Frame | None:
             kind = value.decode(errors="replace")
         elif name == b"id":
             id = value.decode(errors="replace")
-    return Frame(kind, id, b"\n".join(data)) if data else None
+    return Frame(kind, id, b"\n".join(data)) if data or id else None

@@ -118,7 +118,8 @@ class Transport:
                 async for piece in self.stream(path, query, headers):
                     for frame in taken.feed(piece):
                         last_id = frame.id or last_id
-                        yield frame
+                        if frame.data:
+                            yield frame
                         if frame.kind == end:
                             return
                     until, attempt = clock.monotonic() + self.patience_s, 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from draas.model.constraint import parse_constraint
@@ -107,6 +108,9 @@ def _check_gpu(given: object) -> int:
 _GPU_SCHEMA = {"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 1024}]}
 
 
+_OLD: JsonDict = {"deprecated": True}  # in the schema only: pydantic would warn whenever we read the field
+
+
 class Body(BaseModel):
     """What all request bodies share."""
 
@@ -150,8 +154,8 @@ class JobBody(Body):
     )
     exclusive: bool = Field(False, description="never two attempts at a time, even when a machine is cut off")
     node: NodeName | None = Field(None, description="short for the constraint `node.name == …`")
-    resource_requirements: RequirementsBody | None = Field(None, deprecated=True)
-    dependencies: list[Need] | None = Field(None, max_length=1_000, deprecated=True)
+    resource_requirements: RequirementsBody | None = Field(None, json_schema_extra=_OLD)
+    dependencies: list[Need] | None = Field(None, max_length=1_000, json_schema_extra=_OLD)
 
 
 class BatchBody(Body):

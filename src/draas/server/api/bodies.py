@@ -33,10 +33,10 @@ _batch = msgspec.json.Decoder(_Batch)
 async def read_body(request: Request, limit_bytes: int = SINGLE_BYTES) -> bytes:
     """The whole body. Raises TooLarge, by the announced length or while it comes in, WrongType, Unavailable."""
     headers = request.headers
-    kind = headers.get("content-type", "")
+    announced = headers.get("content-length", "0")
+    kind = headers.get("content-type", "") if announced != "0" or "transfer-encoding" in headers else ""
     if kind and kind.partition(";")[0].strip().lower() != "application/json":
         raise WrongType(f"the body is {kind[:80]!r}: send JSON with Content-Type: application/json")
-    announced = headers.get("content-length", "0")
     if not announced.isascii() or not announced.isdigit() or int(announced[:20]) > limit_bytes:
         raise _too_large(limit_bytes)
     parts, size = [], 0

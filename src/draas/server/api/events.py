@@ -36,5 +36,6 @@ async def events(request: Request, query: Annotated[EventQuery, Query()]) -> Res
 
 
 async def _frames(controller: Controller, after: int, project: str | None) -> AsyncIterator[bytes]:
+    yield f"id: {after}\n\n".encode()  # so that a connection cut before the first event is resumed without a gap
     async for numbered in controller.follow_events(after, project):
         yield sse.frame(numbered.event.kind, render.encode(render.render_event(numbered)), str(numbered.number))

@@ -100,7 +100,7 @@ def _fields(model: type[BaseModel] | None, loc: Iterable[int | str]) -> list[str
         model = _model_in(inner.annotation) if inner is not None else model
     if model is None:
         return []
-    return sorted(model.model_fields, key=lambda name: bool(model.model_fields[name].deprecated))
+    return sorted(model.model_fields, key=lambda name: model.model_fields[name].json_schema_extra is not None)
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:
