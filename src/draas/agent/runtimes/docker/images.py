@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -11,9 +12,26 @@ from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
 
 PULL_SILENCE_S = 300.0  # the engine reports several times a second while bytes arrive
+MAX_REFERENCE = 512
 FULL_DISK_BYTES = 64 * 1024 * 1024  # with less than this no layer can be unpacked
 # Which other architectures a machine runs by itself.
 ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
+
+
+# Source: the grammar of github.com/distribution/reference. Nothing that passes can change the path of a call.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REFERENCE = re.compile(
+    r"(?:[a-zA-Z0-9][a-zA-Z0-9.-]*(?::[0-9]+)?/)?"
+    rf"{_PART}(?:/{_PART})*(?::[a-zA-Z0-9_][a-zA-Z0-9_.-]{{0,127}})?(?:@[a-z0-9]+:[0-9a-f]{{32,}})?"
+)
+
+
+def check_reference(image: str) -> None:
+    """Raises RuntimeFailure(IMAGE) where `image` is no image name at all."""
+    if len(image) > MAX_REFERENCE or not _REFERENCE.fullmatch(image):
+        raise RuntimeFailure(
+            Cause.IMAGE, f"{image[:MAX_REFERENCE]!r} is no valid image name: write name:tag, in lower case"
+        )
 
 
 class Reference(NamedTuple):

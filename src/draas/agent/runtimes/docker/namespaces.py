@@ -49,6 +49,7 @@ def render_pause(owner: str, network: str) -> dict[str, Any]:
         "Image": PAUSE_IMAGE,
         "Labels": {POOL: owner},
         "User": "65534:65534",
+        "StopSignal": "SIGKILL",  # it knows no other, and an engine that shuts down would wait 10 s for it
         "HostConfig": {
             "NetworkMode": network,
             "CapDrop": ["ALL"],

@@ -119,6 +119,7 @@ class DockerRuntime:
 
     async def _prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
         image = self._image_of(assignment)
+        images.check_reference(image)
         facts = await self._patience(self._known)
         info = await self._patience(lambda: self._image(image))
         if info is None:
@@ -271,9 +272,7 @@ class DockerRuntime:
         name = container_name(id)
         async with self._alone(id):
             info = await self._patience(lambda: self._inspect(name))
-            if info is not None and not container_state.is_ours(info, self._owner, id):
-                return
-            if info is not None:
+            if info is not None and container_state.is_ours(info, self._owner, id):
                 await self._patience(lambda: self._delete(name))
             self._pool.give_back(id)
             if self._pool.cgroup_parent is not None:
