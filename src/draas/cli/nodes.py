@@ -1,0 +1,168 @@
+"""`draas nodes`: list, show, drain, ready, label, rm, token."""
+
+from typing import Any
+
+import click
+
+from draas.cli.calling import call, calling_options
+from draas.cli.output import ago, print_fields, print_json, print_table, size
+from draas.model.resources import MIB
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def nodes(context: click.Context) -> None:
+    """The machines of this cluster."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_nodes)
+
+
+@nodes.command("list")
+@calling_options
+def list_nodes(as_json: bool = False, quiet: bool = False, project: str | None = None) -> None:
+    """List the machines."""
+    found = call(lambda client: client.nodes())["items"]
+    if as_json:
+        for node in found:
+            print_json(node)
+    elif quiet:
+        for node in found:
+            click.echo(node["name"])
+    elif not found:
+        click.echo("No machines yet. Add one: draas nodes token")
+    else:
+        rows = (
+            [
+                n["name"],
+                n["state"],
+                n["arch"],
+                _share(n, "cpu_cores", 1),
+                _share(n, "memory_mb", MIB),
+                f"{n['load']['cpu_percent']:.0f}%",
+                ago(n["last_seen"]),
+                n["address"] or "-",
+            ]
+            for n in found
+        )
+        print_table(("NAME", "STATE", "ARCH", "CORES", "MEMORY", "LOAD", "SEEN", "ADDRESS"), rows)
+
+
+def _share(node: Any, field: str, unit: int) -> str:
+    used, all_of_it = node["used"][field], node["allocatable"][field]
+    if unit == 1:
+        return f"{used:g}/{all_of_it:g}"
+    return f"{size(used * unit)}/{size(all_of_it * unit)}"
+
+
+@nodes.command()
+@click.argument("name")
+@calling_options
+def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
+    """Everything about one machine."""
+    node = call(lambda client: client.node(name))
+    if as_json:
+        print_json(node)
+        return
+    load = node["load"]
+    print_fields(
+        {
+            "name": node["name"],
+            "id": node["id"],
+            "state": node["state"],
+            "system": f"{node['os']}/{node['arch']}",
+            "address": node["address"],
+            "last seen": f"{node['last_seen']} ({ago(node['last_seen'])} ago)" if node["last_seen"] else "never",
+            "roles": ", ".join(node["roles"]),
+            "labels": ", ".join(f"{k}={v}" for k, v in node["labels"].items()),
+            "cores": f"{node['used']['cpu_cores']:g} reserved of {node['allocatable']['cpu_cores']:g}; load {load['cpu_percent']:.0f}%",
+            "memory": f"{size(node['used']['memory_mb'] * MIB)} reserved of {size(node['allocatable']['memory_mb'] * MIB)}; in use {size(load['memory_used_bytes'])}",
+            "disk": f"{size(load['disk_used_bytes'])} used of {size(load['disk_total_bytes'])}",
+            "GPUs": ", ".join(node["gpus"]) or "none",
+            "runtimes": "\n".join(_runtime(runtime) for runtime in node["runtimes"]),
+            "images": "\n".join(
+                f"{', '.join(i['tags']) or i['id'][:19]} ({size(i['size_bytes'])})" for i in node["images"]
+            ),
+        }
+    )
+
+
+def _runtime(runtime: Any) -> str:
+    if not runtime["available"]:
+        return f"{runtime['name']}: {runtime['missing']}"
+    more = runtime["isolation"] or runtime["version"]
+    return f"{runtime['name']} ({more})" if more else runtime["name"]
+
+
+def _patch(names: tuple[str, ...], as_json: bool, quiet: bool, **changes: Any) -> None:
+    async def work(client: Any) -> None:
+        for name in names:
+            node = await client.patch_node(name, **changes)
+            if as_json:
+                print_json(node)
+            elif not quiet:
+                click.echo(f"{node['name']} {node['state']}")
+
+    call(work)
+
+
+@nodes.command()
+@click.argument("names", nargs=-1, required=True)
+@calling_options
+def drain(names: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
+    """Give these machines nothing new; what runs there ends in peace."""
+    _patch(names, as_json, quiet, state="draining")
+
+
+@nodes.command()
+@click.argument("names", nargs=-1, required=True)
+@calling_options
+def ready(names: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
+    """Use these machines again."""
+    _patch(names, as_json, quiet, state="ready")
+
+
+@nodes.command()
+@click.argument("name")
+@click.argument("labels", nargs=-1, required=True)
+@calling_options
+def label(name: str, labels: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
+    """Set labels (K=V), or take them away (K-)."""
+    changes: dict[str, str | None] = {}
+    for item in labels:
+        key, equals, value = item.partition("=")
+        if equals:
+            changes[key] = value
+        elif item.endswith("-") and len(item) > 1:
+            changes[item[:-1]] = None
+        else:
+            raise click.UsageError(f"a label is K=V, or K- to take it away, not {item!r}")
+    _patch((name,), as_json, quiet, labels=changes)
+
+
+@nodes.command("rm")
+@click.argument("names", nargs=-1, required=True)
+@calling_options
+def remove(names: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
+    """Remove machines for good: their keys are revoked, their work is run elsewhere."""
+
+    async def work(client: Any) -> None:
+        for name in names:
+            await client.remove_node(name)
+            if not quiet:
+                click.echo(f"{name} removed")
+
+    call(work)
+
+
+@nodes.command()
+@click.option("--ttl", type=float, help="Seconds that it is good for (default: an hour).")
+@calling_options
+def token(ttl: float | None, as_json: bool, quiet: bool, project: str | None) -> None:
+    """Make a token with which one machine may join."""
+    made = call(lambda client: client.make_join_token(ttl))
+    if as_json:
+        print_json(made)
+    elif quiet:
+        click.echo(made["token"])
+    else:
+        click.echo(f"On the machine that is to join (until {made['expires_at']}):\n\n  {made['command']}\n")
