@@ -1,5 +1,6 @@
 """Ask: what placing needs to know of a job. Jobs that ask the same are placed alike, so they are judged once."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from draas.model.job import JobSpec, RuntimeName
@@ -34,6 +35,7 @@ def ask_of(spec: JobSpec) -> Ask:
     return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints), image)
 
 
+@lru_cache(maxsize=4096)
 def image_key(reference: str) -> str:
     """One spelling for an image: `nginx`, `nginx:latest` and `docker.io/library/nginx` are the same to Docker.
 

@@ -68,7 +68,7 @@ class Fleet:
             fleet.put_node(node)
         for job in cluster.jobs.values():
             fleet.put_job(job)
-        fleet._shrunk |= {node for node, row in fleet._row.items() if fleet.books.free[:, row].min() < 0}
+        fleet._shrunk |= {node for node, row in fleet._row.items() if fleet.books.free(row).min() < 0}
         return fleet
 
     # --- keeping step ---
@@ -136,18 +136,17 @@ class Fleet:
         row = self._row.get(held.node_id)
         if row is not None:
             self._book(row, held.need, -1)
-            if held.node_id in self._shrunk and self.books.free[:, row].min() >= 0:
+            if held.node_id in self._shrunk and self.books.free(row).min() >= 0:
                 self._shrunk.discard(held.node_id)
 
     def _book(self, row: int, need: Amounts, sign: int) -> None:
-        books = self.books
-        free = books.free
-        free[0, row] -= sign * need[0]
-        free[1, row] -= sign * need[1]
+        books, used = self.books, self.books.used
+        used[0, row] += sign * need[0]
+        used[1, row] += sign * need[1]
         if need[2]:
-            free[2, row] -= sign * need[2]
+            used[2, row] += sign * need[2]
         if sign > 0:
-            books.peak_cpu[row] = max(books.peak_cpu[row], books.capacity[0, row] - free[0, row])
+            books.peak_cpu[row] = max(books.peak_cpu[row], used[0, row])
         books.touch(row)
 
     def put_node(self, node: Node) -> None:
@@ -199,12 +198,8 @@ class Fleet:
         return row
 
     def _put_capacity(self, node: Node, row: int) -> None:
-        books = self.books
-        capacity = np.array(amounts(node.facts.capacity), np.int64)
-        books.free[:, row] += capacity - books.capacity[:, row]
-        books.capacity[:, row] = capacity
-        books.version += 1
-        if books.free[:, row].min() < 0:
+        self.books.resize(row, np.array(amounts(node.facts.capacity), np.int64))
+        if self.books.free(row).min() < 0:
             self._shrunk.add(node.id)
         else:
             self._shrunk.discard(node.id)
@@ -215,7 +210,7 @@ class Fleet:
         cpu_millis = node.facts.capacity.cpu_millis
         ours = float(books.peak_cpu[row]) / cpu_millis if cpu_millis else 0.0
         calm = node.load.cpu_percent / 100 - ours < CPU_BUSY_SHARE
-        books.peak_cpu[row] = books.capacity[0, row] - books.free[0, row]
+        books.peak_cpu[row] = books.used[0, row]
         books.measured[row] = measured_share(node.load, node.facts.capacity.memory_bytes)
         books.touch(row)
         if calm != books.calm[row]:
@@ -257,7 +252,7 @@ class Fleet:
     def room(self, node_id: NodeId) -> Resources:
         """What is left on the node; below zero where it shrank under what it holds."""
         row = self._row.get(node_id)
-        return NOTHING if row is None else _resources(self.books.free[:, row])
+        return NOTHING if row is None else _resources(self.books.free(row))
 
     def reserved(self, node_id: NodeId) -> Resources:
         """What the allocations on the node hold, whether the node is known or not."""

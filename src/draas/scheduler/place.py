@@ -12,6 +12,7 @@ from draas.scheduler.ask import Amounts, Ask, Shape
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.queue import Entry, Group, Queue, Tier
 from draas.scheduler.ranking import Ranking
+from draas.scheduler.score import UNFIT, Ints
 
 # A big job waits this long for room to come by itself; then nodes are held for it. Shorter, and a burst of small jobs that
 # would have been over by itself leaves cores idle; longer, and a person has long asked what is wrong.
@@ -99,7 +100,8 @@ def _place_tier(draft: "_Draft", tier: Tier) -> None:
         _, _, project, heads = heappop(turns)
         _take_turn(draft, project, heads, alone=not turns)
         if heads:
-            heappush(turns, (draft.share(project), heads[0][0], project, heads))
+            share = draft.share(project) if turns else 0.0  # alone, any will do
+            heappush(turns, (share, heads[0][0], project, heads))
 
 
 def _take_turn(draft: "_Draft", project: ProjectName, heads: _Heads, alone: bool) -> None:
@@ -127,7 +129,7 @@ class _Draft:
         self._ids = fleet.node_ids()
         self._now = now
         self._limit = limit
-        self._free_before = fleet.books.free.copy()
+        self._used_before: Ints | None = None
         self._rows: list[int] = []
         self._held: list[int] = []
         self._used: dict[ProjectName, Amounts] = {}
@@ -148,22 +150,16 @@ class _Draft:
         """Give each job of `run` (which ask the same) the node that suits it best. Returns how many fitted."""
         placed = 0
         while placed < len(run):
-            ranking = self._fleet.ranking(Ask(shape, run[0].image))
-            rows = self._best(ranking, len(run) - placed)
+            rows = self._best(self._fleet.ranking(Ask(shape, run[0].image)), len(run) - placed)
             if not rows:
                 break
             self._book(shape.need, rows)
-            self.placements += map(
-                Placement, (entry.job_id for entry in run[placed:]), map(self._ids.__getitem__, rows)
-            )
-            placed += len(rows)
+            for row in rows:
+                self.placements.append(Placement(run[placed].job_id, self._ids[row]))
+                placed += 1
         if placed:
             used = self._used.get(project) or self._fleet.used_by(project)
-            self._used[project] = (
-                used[0] + placed * shape.need[0],
-                used[1] + placed * shape.need[1],
-                used[2] + placed * shape.need[2],
-            )
+            self._used[project] = _plus_times(used, shape.need, placed)
         return placed
 
     def _best(self, ranking: Ranking, count: int) -> list[int]:
@@ -171,7 +167,7 @@ class _Draft:
         held = self._held
         if held:
             saved = ranking.scores[held]
-            ranking.scores[held] = -1.0
+            ranking.scores[held] = UNFIT
         if count < RUN_LEAST:
             row = ranking.best()
             rows = [row] if row >= 0 else []
@@ -183,17 +179,20 @@ class _Draft:
 
     def _book(self, need: Amounts, rows: list[int]) -> None:
         books = self._books
+        if self._used_before is None:
+            self._used_before = books.used[:, : books.count].copy()
         self._rows += rows
         if len(rows) == 1:
-            row = rows[0]
-            books.free[0, row] -= need[0]
-            books.free[1, row] -= need[1]
-            books.free[2, row] -= need[2]
+            row, used = rows[0], books.used
+            used[0, row] += need[0]
+            used[1, row] += need[1]
+            if need[2]:
+                used[2, row] += need[2]
             books.touch(row)
             return
         counts = np.bincount(rows, minlength=books.count)
         for resource, amount in enumerate(need):
-            books.free[resource, : books.count] -= amount * counts
+            books.used[resource, : books.count] += amount * counts
         books.touch_all(np.flatnonzero(counts))
 
     def block(self, shape: Shape, entry: Entry) -> None:
@@ -208,12 +207,17 @@ class _Draft:
         books, need = self._books, np.array(shape.need, np.int64)[:, None]
         if not len(rows) or (self._held and len(self._held) + min(wanted, len(rows)) > books.count // 4):
             return
-        lacking = np.maximum(0, need - books.free.take(rows, axis=1))
-        distance = (lacking / np.maximum(1, books.capacity.take(rows, axis=1))).max(axis=0)
+        capacity = books.capacity.take(rows, axis=1)
+        lacking = np.maximum(0, need - (capacity - books.used.take(rows, axis=1)))
+        distance = (lacking / np.maximum(1, capacity)).max(axis=0)
         self._held += rows[np.argsort(distance, kind="stable")[:wanted]].tolist()
 
     def undo(self) -> None:
         """Give back all that was booked here."""
-        if self._rows:
-            self._books.free = self._free_before
+        if self._used_before is not None:
+            self._books.used[:, : self._books.count] = self._used_before
             self._books.touch_all(np.unique(np.array(self._rows, np.intp)))
+
+
+def _plus_times(used: Amounts, need: Amounts, times: int) -> Amounts:
+    return (used[0] + times * need[0], used[1] + times * need[1], used[2] + times * need[2])

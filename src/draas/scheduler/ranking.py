@@ -39,7 +39,11 @@ class Ranking:
             self._score_all()
             return
         self._position = self._books.log_end
-        self.scores[rows] = self.scores_with(rows, 0)
+        ints = self._books.ints.take(rows, axis=1)
+        image = self._image.take(rows) if self._image is not None else None
+        self.scores[rows] = score(
+            ints[:3] + self.need, ints[3:], self._books.floats.take(rows, axis=1), image, self.allowed.take(rows)
+        )
 
     def best(self) -> int:
         """The row with the best score, the first by name among equals; -1 where it fits nowhere."""
@@ -58,9 +62,7 @@ class Ranking:
         if not len(candidates):
             return []
         depth = min(count, max(4, 2 * count // len(candidates)))
-        more = np.arange(depth, dtype=np.int64)
-        ladder = self.scores_with(candidates, more)
-        flat = ladder.ravel()
+        flat = self._ladder(candidates, depth).ravel()
         order = np.argsort(-flat, kind="stable")[:count]  # stable: equal scores by name, then by how many are there
         order = order[flat[order] >= 0]
         exhausted = np.flatnonzero(order % depth == depth - 1)
@@ -80,35 +82,20 @@ class Ranking:
         level = fitting[scores == least][: count - len(above)]
         return np.sort(np.concatenate((above, level)))
 
-    def scores_with(self, rows: Rows, more: Ints | int) -> Scores:
-        """The scores of `rows`; with an array of `more`, a matrix of what they would be with so many such jobs more."""
-        books = self._books
-        free, capacity = books.free.take(rows, axis=1), books.capacity.take(rows, axis=1)
-        measured, failures = books.measured.take(rows), books.failures.take(rows)
-        image = self._image.take(rows) if self._image is not None else None
-        allowed = self.allowed.take(rows)
-        if isinstance(more, int):
-            return score(self.need, free, capacity, measured, failures, image, allowed)
-        need = self.need[:, :, None]
+    def _ladder(self, rows: Rows, depth: int) -> Scores:
+        """A matrix of what each of `rows` would score for its first, second, … such job."""
+        ints = self._books.ints.take(rows, axis=1)[:, :, None]
+        times = np.arange(1, depth + 1, dtype=np.int64)
         return score(
-            need,
-            free[:, :, None] - need * more,
-            capacity[:, :, None],
-            measured[:, None],
-            failures[:, None],
-            image[:, None] if image is not None else None,
-            allowed[:, None],
+            ints[:3] + self.need[:, :, None] * times,
+            ints[3:],
+            self._books.floats.take(rows, axis=1)[:, :, None],
+            self._image.take(rows)[:, None] if self._image is not None else None,
+            self.allowed.take(rows)[:, None],
         )
 
     def _score_all(self) -> None:
         books, count = self._books, self._books.count
         self._position = books.log_end
-        self.scores = score(
-            self.need,
-            books.free[:, :count],
-            books.capacity[:, :count],
-            books.measured[:count],
-            books.failures[:count],
-            self._image,
-            self.allowed,
-        )
+        ints = books.ints[:, :count]
+        self.scores = score(ints[:3] + self.need, ints[3:], books.floats[:, :count], self._image, self.allowed)

@@ -49,23 +49,21 @@ def missing_image_part(size_bytes: int, holders: int, nodes: int) -> float:
     return 1.0 - (IMAGE_LEAST + (IMAGE_MOST - IMAGE_LEAST) * share_large) * damping
 
 
-def load_part(need: Ints, free: Ints, capacity: Ints, measured: Floats) -> Floats:
-    """1 - load once the job is there: the worst of CPU reserved, memory reserved, and what is measured.
-
-    `need`, `free` and `capacity` have resources along their first axis; the others broadcast.
-    """
-    used = (capacity[:2] - free[:2]) + need[:2]
-    shares: Floats = used / np.maximum(capacity[:2], 1)
+def load_part(after: Ints, scale: Floats, measured: Floats) -> Floats:
+    """1 - load: the worst of CPU reserved, memory reserved (both `after` the job is there), and what is measured."""
+    shares: Floats = after[:2] / scale
     part: Floats = 1.0 - np.maximum(np.maximum(shares[0], shares[1]), measured)
     return part
 
 
-def score(
-    need: Ints, free: Ints, capacity: Ints, measured: Floats, failures: Floats, image: Floats | None, allowed: Bools
-) -> Scores:
-    """Scores of rows; UNFIT where the job is not `allowed` or does not fit into what is `free`."""
-    fits = (need <= free).all(axis=0) & allowed
-    total = load_part(need, free, capacity, measured) + failures
+def score(after: Ints, capacity: Ints, floats: Floats, image: Floats | None, allowed: Bools) -> Scores:
+    """Scores of rows; UNFIT where the job is not `allowed`, or with it more would be used than there is.
+
+    `after` and `capacity` have the resources along their first axis, `floats` the columns of Books.floats.
+    """
+    fits = (after <= capacity).all(axis=0) & allowed
+    total = load_part(after, floats[:2], floats[2])
+    total += floats[3]
     if image is not None:
         total += image
     total /= 2.0 if image is None else 3.0
