@@ -1,7 +1,8 @@
 """Place: which queued job goes to which node, in which order. Pure: fleet and queue are as before, the caller applies."""
 
 from heapq import heapify, heappop, heappush
-from math import floor, log2
+from itertools import chain, islice
+from math import floor, inf, log2
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ STARVED_AFTER_S = 60.0
 HOLD_S = 600.0
 # From this many identical jobs in a row, placing them together is faster than one by one.
 RUN_LEAST = 12
+# How many of a blocked group's oldest jobs are asked how long they have waited.
+OLDEST_LOOKED_AT = 16
 
 
 class Placement(NamedTuple):
@@ -72,6 +75,8 @@ class _Cursor:
         self.shape = group.shape
         self._rest = group.entries()
         self.head: Entry | None = next(self._rest, None)
+        self._image: str | None = None
+        self._ranking: Ranking | None = None
 
     def take_run(self, below: float, most: int) -> list[Entry]:
         """Take the next jobs, as long as they want the same image, are older than `below` and no more than `most`."""
@@ -83,6 +88,22 @@ class _Cursor:
             head = next(self._rest, None)
         self.head = head
         return run
+
+    def waiting_since(self, taken: list[Entry]) -> float:
+        """Since when the oldest few of the jobs left have waited, those of `taken` first. The cursor is of no use afterwards.
+
+        Not the first alone: it may be a retry that was queued just now.
+        """
+        left = taken if self.head is None else chain(taken, (self.head,), self._rest)
+        return min(entry.since for entry in islice(left, OLDEST_LOOKED_AT))
+
+    def ranking(self, fleet: Fleet, image: str | None) -> Ranking:
+        """The fleet's ranking for this shape and image, up to date."""
+        if self._ranking is None or self._image != image:
+            self._ranking, self._image = fleet.ranking(Ask(self.shape, image)), image
+        else:
+            self._ranking.catch_up()
+        return self._ranking
 
 
 _Heads = list[tuple[int, _Cursor]]  # a heap by the seq of each cursor's head
@@ -107,13 +128,15 @@ def _place_tier(draft: "_Draft", tier: Tier) -> None:
 def _take_turn(draft: "_Draft", project: ProjectName, heads: _Heads, alone: bool) -> None:
     """Place a project's oldest job, or where no other project competes all that follow it and ask the same."""
     _, cursor = heappop(heads)
-    if cursor.shape in draft.blocked or cursor.head is None:
+    if cursor.shape in draft.blocked:
+        draft.hold_for(cursor.shape, cursor.waiting_since([]))
         return
-    below = heads[0][0] if heads else float("inf")
+    below = heads[0][0] if heads else inf
     run = cursor.take_run(below, draft.wanted if alone else 1)
-    placed = draft.place(project, cursor.shape, run)
+    placed = draft.place(project, cursor, run)
     if placed < len(run):
-        draft.block(cursor.shape, run[placed])
+        draft.blocked.add(cursor.shape)
+        draft.hold_for(cursor.shape, cursor.waiting_since(run[placed:]))
     elif cursor.head is not None:
         heappush(heads, (cursor.head.seq, cursor))
 
@@ -132,6 +155,7 @@ class _Draft:
         self._used_before: Ints | None = None
         self._rows: list[int] = []
         self._held: list[int] = []
+        self._holding: set[Shape] = set()
         self._used: dict[ProjectName, Amounts] = {}
 
     @property
@@ -146,20 +170,19 @@ class _Draft:
         used = self._used.get(project) or self._fleet.used_by(project)
         return max((mine / all_ for mine, all_ in zip(used, self._fleet.total(), strict=True) if all_ > 0), default=0.0)
 
-    def place(self, project: ProjectName, shape: Shape, run: list[Entry]) -> int:
+    def place(self, project: ProjectName, cursor: _Cursor, run: list[Entry]) -> int:
         """Give each job of `run` (which ask the same) the node that suits it best. Returns how many fitted."""
-        placed = 0
+        placed, need = 0, cursor.shape.need
         while placed < len(run):
-            rows = self._best(self._fleet.ranking(Ask(shape, run[0].image)), len(run) - placed)
+            rows = self._best(cursor.ranking(self._fleet, run[0].image), len(run) - placed)
             if not rows:
                 break
-            self._book(shape.need, rows)
+            self._book(need, rows)
             for row in rows:
                 self.placements.append(Placement(run[placed].job_id, self._ids[row]))
                 placed += 1
-        if placed:
-            used = self._used.get(project) or self._fleet.used_by(project)
-            self._used[project] = _plus_times(used, shape.need, placed)
+        used = self._used.get(project) or self._fleet.used_by(project)
+        self._used[project] = (used[0] + placed * need[0], used[1] + placed * need[1], used[2] + placed * need[2])
         return placed
 
     def _best(self, ranking: Ranking, count: int) -> list[int]:
@@ -195,29 +218,29 @@ class _Draft:
             books.used[resource, : books.count] += amount * counts
         books.touch_all(np.flatnonzero(counts))
 
-    def block(self, shape: Shape, entry: Entry) -> None:
-        """Nothing of this shape fits any more. If `entry` has starved for want of room, hold nodes for it."""
-        self.blocked.add(shape)
-        wanted = held_nodes(self._now - entry.since)
-        if not wanted:
+    def hold_for(self, shape: Shape, since: float) -> None:
+        """Nothing of this shape fits any more. If its jobs have starved since then for want of room alone, hold nodes for them.
+
+        From here on nobody gets these: who comes later in the order waits. For the first in the order nodes are held in any
+        case; for further ones only while at least three quarters of the nodes stay open.
+        """
+        wanted = held_nodes(self._now - since)
+        if not wanted or shape in self._holding:
             return
-        able = self._fleet.ranking(Ask(shape, entry.image)).able.copy()
+        able = self._fleet.ranking(Ask(shape, None)).able.copy()
         able[self._held] = False
         rows = np.flatnonzero(able)
-        books, need = self._books, np.array(shape.need, np.int64)[:, None]
-        if not len(rows) or (self._held and len(self._held) + min(wanted, len(rows)) > books.count // 4):
+        wanted = min(wanted, len(rows))
+        if not wanted or (self._held and len(self._held) + wanted > self._books.count // 4):
             return
-        capacity = books.capacity.take(rows, axis=1)
-        lacking = np.maximum(0, need - (capacity - books.used.take(rows, axis=1)))
-        distance = (lacking / np.maximum(1, capacity)).max(axis=0)
+        capacity = self._books.capacity.take(rows, axis=1)
+        lacking = np.array(shape.need)[:, None] - (capacity - self._books.used.take(rows, axis=1))
+        distance = (np.maximum(0, lacking) / np.maximum(1, capacity)).max(axis=0)
         self._held += rows[np.argsort(distance, kind="stable")[:wanted]].tolist()
+        self._holding.add(shape)
 
     def undo(self) -> None:
         """Give back all that was booked here."""
         if self._used_before is not None:
             self._books.used[:, : self._books.count] = self._used_before
             self._books.touch_all(np.unique(np.array(self._rows, np.intp)))
-
-
-def _plus_times(used: Amounts, need: Amounts, times: int) -> Amounts:
-    return (used[0] + times * need[0], used[1] + times * need[1], used[2] + times * need[2])

@@ -62,7 +62,7 @@ class Ranking:
         if not len(candidates):
             return []
         depth = min(count, max(4, 2 * count // len(candidates)))
-        flat = self._ladder(candidates, depth).ravel()
+        flat = self._ladder(candidates, depth).astype(np.float32).ravel()
         order = np.argsort(-flat, kind="stable")[:count]  # stable: equal scores by name, then by how many are there
         order = order[flat[order] >= 0]
         exhausted = np.flatnonzero(order % depth == depth - 1)
@@ -82,7 +82,7 @@ class Ranking:
         level = fitting[scores == least][: count - len(above)]
         return np.sort(np.concatenate((above, level)))
 
-    def _ladder(self, rows: Rows, depth: int) -> Scores:
+    def _ladder(self, rows: Rows, depth: int) -> Floats:
         """A matrix of what each of `rows` would score for its first, second, … such job."""
         ints = self._books.ints.take(rows, axis=1)[:, :, None]
         times = np.arange(1, depth + 1, dtype=np.int64)
@@ -98,4 +98,5 @@ class Ranking:
         books, count = self._books, self._books.count
         self._position = books.log_end
         ints = books.ints[:, :count]
-        self.scores = score(ints[:3] + self.need, ints[3:], books.floats[:, :count], self._image, self.allowed)
+        scores = score(ints[:3] + self.need, ints[3:], books.floats[:, :count], self._image, self.allowed)
+        self.scores = scores.astype(np.float32)

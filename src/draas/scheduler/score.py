@@ -56,15 +56,17 @@ def load_part(after: Ints, scale: Floats, measured: Floats) -> Floats:
     return part
 
 
-def score(after: Ints, capacity: Ints, floats: Floats, image: Floats | None, allowed: Bools) -> Scores:
-    """Scores of rows; UNFIT where the job is not `allowed`, or with it more would be used than there is.
+def score(after: Ints, capacity: Ints, floats: Floats, image: Floats | None, allowed: Bools) -> Floats:
+    """Scores of rows, to be rounded to float32; UNFIT where the job is not `allowed`, or with it more would be used than there is.
 
     `after` and `capacity` have the resources along their first axis, `floats` the columns of Books.floats.
     """
-    fits = (after <= capacity).all(axis=0) & allowed
+    fits = np.logical_and.reduce(after <= capacity, axis=0)
+    fits &= allowed
     total = load_part(after, floats[:2], floats[2])
     total += floats[3]
     if image is not None:
         total += image
     total /= 2.0 if image is None else 3.0
-    return np.where(fits, total, UNFIT).astype(np.float32)
+    found: Floats = np.where(fits, total, UNFIT)
+    return found

@@ -23,6 +23,7 @@ class SlowPlacing:
     busy: set[str]
     now: float
     held: set[str] = field(default_factory=set)
+    holding: set[object] = field(default_factory=set)
 
     def place(self, jobs: list[Job], limit: int) -> list[tuple[str, str]]:
         waiting = [job for job in jobs if job.ready_at <= self.now]
@@ -30,15 +31,14 @@ class SlowPlacing:
         refused: set[object] = set()
         while waiting and len(found) < limit:
             job = min(waiting, key=lambda job: (-job.spec.priority, self.share(job.project), job.seq))
-            waiting.remove(job)
-            shape = (job.spec.resources, job.spec.runtime, job.spec.constraints)
-            if shape in refused:
-                continue
-            node = self.best(job)
+            node = None if shape_of(job) in refused else self.best(job)
             if node is None:
-                refused.add(shape)
-                self.hold(job)
+                refused.add(shape_of(job))
+                alike = [other for other in waiting if group_of(other) == group_of(job)]
+                self.hold(job, min(max(other.queued_at or 0.0, other.ready_at) for other in alike[:16]))
+                waiting = [other for other in waiting if other not in alike]
                 continue
+            waiting.remove(job)
             found.append((job.id, node.id))
             for resource, amount in enumerate(need_of(job)):
                 self.used[node.id][resource] += amount
@@ -108,9 +108,10 @@ class SlowPlacing:
         price = 0.1 + 0.4 * min(1.0, max(holders.values()) / 1024**3)
         return 1.0 - price * (0.5 + 0.5 * (len(holders) / len(self.nodes)))
 
-    def hold(self, job: Job) -> None:
-        assert job.queued_at is not None
-        starved = self.now - max(job.queued_at, job.ready_at) - STARVED_AFTER_S
+    def hold(self, job: Job, since: float) -> None:
+        if shape_of(job) in self.holding:
+            return
+        starved = self.now - since - STARVED_AFTER_S
         if starved < 0:
             return
         window, begun = 0, 0.0
@@ -124,6 +125,7 @@ class SlowPlacing:
         if not able or (self.held and len(self.held) + count > len(self.nodes) // 4):
             return
         able.sort(key=lambda node: (self.lacking(job, node), node.name))
+        self.holding.add(shape_of(job))
         self.held |= {node.id for node in able[:count]}
 
     def lacking(self, job: Job, node: Node) -> float:
@@ -140,3 +142,11 @@ def need_of(job: Job) -> Need:
 def capacity_of(node: Node) -> Need:
     capacity = node.facts.capacity
     return (capacity.cpu_millis, capacity.memory_bytes, capacity.gpus)
+
+
+def shape_of(job: Job) -> object:
+    return (job.spec.resources, job.spec.runtime, job.spec.constraints)
+
+
+def group_of(job: Job) -> object:
+    return (job.spec.priority, job.project, shape_of(job))
