@@ -53,6 +53,7 @@ class Load:
 
     cpu_percent: float = 0.0
     memory_used_bytes: int = 0
+    memory_total_bytes: int = 0  # of the machine, which may be more than its owner allots; 0: not measured
     disk_used_bytes: int = 0
     disk_total_bytes: int = 0
     load_1m: float = 0.0

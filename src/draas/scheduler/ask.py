@@ -1,0 +1,47 @@
+"""Ask: what placing needs to know of a job. Jobs that ask the same are placed alike, so they are judged once."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from draas.model.job import JobSpec, RuntimeName
+from draas.model.resources import Resources
+
+Amounts = tuple[int, int, int]  # cpu in thousandths of a core, memory in bytes, GPUs
+
+
+class Shape(NamedTuple):
+    """What decides where a job can run at all."""
+
+    need: Amounts
+    runtime: RuntimeName
+    constraints: tuple[str, ...]
+
+
+class Ask(NamedTuple):
+    """A shape, and the image that decides where it runs best."""
+
+    shape: Shape
+    image: str | None
+
+
+def amounts(resources: Resources) -> Amounts:
+    """`resources` as a row of the books."""
+    return (resources.cpu_millis, resources.memory_bytes, resources.gpus)
+
+
+def ask_of(spec: JobSpec) -> Ask:
+    """What a job of this spec asks for."""
+    image = image_key(spec.image) if spec.image and spec.runtime is RuntimeName.DOCKER else None
+    return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints), image)
+
+
+@lru_cache(maxsize=4096)
+def image_key(reference: str) -> str:
+    """One spelling for an image: `nginx`, `nginx:latest` and `docker.io/library/nginx` are the same to Docker.
+
+    Source: the distribution project's reference grammar ("familiar names").
+    """
+    name = reference.removeprefix("index.docker.io/").removeprefix("docker.io/").removeprefix("library/")
+    if "@" in name or name.startswith("sha256:") or ":" in name.rsplit("/", 1)[-1]:
+        return name
+    return f"{name}:latest"
