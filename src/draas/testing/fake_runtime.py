@@ -107,6 +107,7 @@ class _Process:
     cut: bool = False
     ignores_term: bool = False
     until: float | None = None
+    lease_over: bool = False
     ended: Exited | None = None
     signalled: asyncio.Event = field(default_factory=asyncio.Event)
     signal: int = 0
@@ -241,7 +242,10 @@ class FakeRuntime:
         process = self._machine.processes.get(id)
         if process is None:
             raise RuntimeFailure(Cause.RUNTIME, f"no process of allocation {id} is known on this machine")
-        return await self._ended(process)
+        ended = await self._ended(process)
+        if process.lease_over:
+            raise RuntimeFailure(Cause.LEASE, "the exclusive job's lease ran out")
+        return ended
 
     async def _ended(self, process: _Process) -> Exited:
         async with process.changed:
@@ -302,7 +306,8 @@ class FakeRuntime:
 
     async def _enforce(self, process: _Process, until: float) -> None:
         await self._machine.sleep(max(0.0, until - self._machine.monotonic()))
-        if process.until == until:
+        if process.until == until and process.ended is None:
+            process.lease_over = True
             self._machine.send_signal(process, KILL)
 
     async def close(self) -> None:
