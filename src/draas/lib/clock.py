@@ -36,3 +36,8 @@ def parse_rfc3339(text: str) -> float:
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset, for example 2026-01-31T09:05:00Z")
     return moment.timestamp()
+
+
+def pause(duration_s: float) -> None:
+    """Block the whole process: only for programs without an event loop, or before theirs runs."""
+    time.sleep(duration_s)
