@@ -40,17 +40,24 @@ MACHINES = (
     ("procps", "ps"),
     ("dnsmasq-base", "dnsmasq"),
 )
+# Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
+PLAIN = ("-p", "no:schemathesis")
 PARTS = (
     Part(name="lint", what="ruff, mypy, import order"),
-    Part(name="unit", what="pure decisions and single functions, no I/O"),
+    Part(name="unit", what="pure decisions and single functions, no I/O", arguments=PLAIN),
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
         packages=(*ENGINE, ("procps", "ps"), ("bubblewrap", "bwrap")),
         engine=True,
     ),
-    Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=("-n", "2")),
-    Part(name="cluster", what="several machines with Docker Engines of their own", packages=(*ENGINE, *MACHINES)),
+    Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),
+    Part(
+        name="cluster",
+        what="several machines with Docker Engines of their own",
+        packages=(*ENGINE, *MACHINES),
+        arguments=PLAIN,
+    ),
     Part(name="e2e", what="a browser"),
 )
 CHECKERS = (
