@@ -1,15 +1,20 @@
 """`./test`: runs the parts one after another, from quick to slow, and counts what passed and what failed."""
 
+import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
+
+from draas.cli.engine_setup import ensure_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -169,10 +174,18 @@ def run_pytest(part: Part, arguments: Sequence[str], strict: bool) -> Outcome:
         return count_results(report.read_text(), part.name, seconds, strict)
 
 
-def start_engine(parts: Sequence[Part]) -> None:
-    """Start this machine's Docker Engine where a part needs it: by the same code as `draas up`."""
-    if any(part.engine for part in parts):
-        subprocess.run([sys.executable, "-m", "draas.cli.engine_setup"], cwd=ROOT, timeout=900, check=False)
+@contextmanager
+def docker_engine(parts: Sequence[Part]) -> Iterator[None]:
+    """Have a Docker Engine answer while a part needs it, by the same code as `draas up`; one that was started here is stopped."""
+    if not any(part.engine for part in parts):
+        yield
+        return
+    outcome = asyncio.run(ensure_engine(lambda line: print(line, flush=True)))
+    try:
+        yield
+    finally:
+        if outcome.pid is not None:
+            os.kill(outcome.pid, signal.SIGTERM)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -188,11 +201,11 @@ def main(arguments: Sequence[str]) -> int:
     strict = bool(os.environ.get("CI"))
     chosen = [part for part in there if part.name in names]
     install_packages(missing_packages(chosen))
-    start_engine(chosen)
     outcomes = []
-    for part in chosen:
-        print(f"\n== {part.name}: {part.what}", flush=True)
-        outcomes.append(run_checkers() if part.name == "lint" else run_pytest(part, rest, strict))
+    with docker_engine(chosen):
+        for part in chosen:
+            print(f"\n== {part.name}: {part.what}", flush=True)
+            outcomes.append(run_checkers() if part.name == "lint" else run_pytest(part, rest, strict))
     print("\n" + render_summary(outcomes), flush=True)
     if not any(outcome.passed or outcome.failed for outcome in outcomes):
         print("no test ran: nothing matches these arguments", file=sys.stderr)
