@@ -1,1 +1,1 @@
-"""Typed async client over the public API."""
+"""Typed async client over the public API. `draas.client.settings` and `.errors` are light; `.api` imports aiohttp."""

@@ -10,8 +10,19 @@ def now() -> float:
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never jumps; its zero means nothing. Leases are counted on it."""
-    return time.monotonic()
+    """Seconds on a clock that never jumps and goes on while the machine sleeps; its zero means nothing.
+
+    Leases are counted on it: a laptop that wakes up must know that its lease is over.
+    """
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+_OFFSET = time.time() - monotonic()
+
+
+def steady() -> float:
+    """Unix seconds that never jump while this process lives: what the control loop is told, so that setting the clock loses no node."""
+    return _OFFSET + monotonic()
 
 
 def rfc3339(at: float) -> str:

@@ -27,6 +27,11 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
+def digest_bytes(content: bytes) -> str:
+    """SHA-256 of any content, for telling whether two are the same."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def seed() -> int:
     """A fresh seed for a random.Random that pure code is handed."""
     return secrets.randbits(64)

@@ -49,7 +49,7 @@ class Cluster:
         return [(job, current) for job in map(self._jobs.__getitem__, held) if (current := job.current) is not None]
 
     def dependents(self, job: JobId) -> list[Job]:
-        """Live jobs that name `job` in their needs, in order of arrival."""
+        """Live jobs that wait, or waited, for `job`, in order of arrival."""
         return [self._jobs[waiting] for waiting in self._dependents.get(job, ())]
 
     def apply(self, plan: Plan) -> None:
@@ -82,7 +82,7 @@ class Cluster:
             self._allocations[holds.id] = job.id
             self._on_node.setdefault(holds.node_id, {})[holds.id] = job.id
         if before is None:
-            for need in job.spec.needs:
+            for need in job.unmet:
                 self._dependents.setdefault(need, {})[job.id] = None
 
     def _drop(self, job_id: JobId) -> None:
@@ -92,7 +92,7 @@ class Cluster:
         if (held := job.current) is not None and held.id in self._allocations:
             del self._allocations[held.id]
             del self._on_node[held.node_id][held.id]
-        for need in job.spec.needs:
+        for need in job.spec.needs:  # all of them: `unmet` has shrunk since
             waiting = self._dependents.get(need)
             if waiting is not None:
                 waiting.pop(job_id, None)

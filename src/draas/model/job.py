@@ -81,6 +81,7 @@ class Job:
     finished_at: float | None = None
     failures: int = 0  # attempts that used up a retry
     lost: int = 0  # attempts that did not: lost with their node, or stopped for the lease or a drain
+    unmet: tuple[JobId, ...] = ()  # needs that have not succeeded yet
     reason: str = ""  # why it is in this state, in words
     attempts: tuple[Allocation, ...] = ()
 

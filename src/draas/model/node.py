@@ -87,6 +87,7 @@ class Node:
     drain: bool = False
     joined_at: float = 0.0
     last_seen_at: float = 0.0
+    linked: bool = False  # whether its link is open now
     failures: tuple[float, ...] = ()  # when recent attempts failed there for the node's own reasons
 
     def label(self, name: str) -> str | None:

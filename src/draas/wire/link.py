@@ -2,7 +2,7 @@
 
 Version 1 (2026-11): first version. The agent says its version in Hello; a controller that does not speak it closes with
 code 4400 and a sentence. The protocol is level-triggered: the controller sends the set of allocations that the agent
-should have, the agent reports what it has; after any gap both start again from full state (Welcome + Assign.full, Report.full).
+should have, the agent reports what it has; after any gap both start again from full state (Hello.have, Assign.full).
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +17,8 @@ from draas.model.resources import Resources
 VERSION = 1
 PATH = "/api/link"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
+
+UNWANTED = -1
 
 # Close codes of the WebSocket, so that the agent's one clear line needs no guessing.
 CLOSE_VERSION = 4400
@@ -48,23 +50,27 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 # --- agent to controller ---
 
 
-class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """First message. `sent_at` is the agent's wall clock, so that a clock that is off is noticed."""
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", array_like=True):
+    """First message. `sent_at` is the agent's wall clock, so that a clock that is off is noticed.
+
+    `have` is all that the agent has; `complete` is False where a runtime could not be asked, so that what is missing may yet be there.
+    """
 
     version: int
     name: str
     facts: Facts
     sent_at: float
+    have: Mapping[AllocationId, Observed]
+    complete: bool = True
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report"):
-    """What the agent has seen. `full`: these are all it has, so whatever else the controller thinks it has is gone."""
+class Report(msgspec.Struct, frozen=True, kw_only=True, tag="report", array_like=True):
+    """What the agent has newly seen. Nothing acknowledges it: after a gap, Hello tells everything again."""
 
     observed: Mapping[AllocationId, Observed]
-    full: bool = False
 
 
-class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat"):
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", array_like=True):
     """`mono` is the agent's monotonic clock at sending; the Beat that answers carries it back and so renews leases.
 
     `facts` is there when something changed since the last one.
@@ -87,7 +93,7 @@ class LogChunk(msgspec.Struct, frozen=True, kw_only=True, tag="log", array_like=
 # --- controller to agent ---
 
 
-class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome", array_like=True):
     """Answer to Hello. `epoch` grows with every start of a controller."""
 
     node_id: NodeId
@@ -97,7 +103,7 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     log_ends: Mapping[AllocationId, int]  # how much of each attempt's output is durable: ship from there
 
 
-class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
+class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign", array_like=True):
     """What the agent should have. Orders of an older (epoch, generation) than the last one taken are refused.
 
     `full`: `put` is the whole set. Otherwise `put` is added or replaced, and `forget` taken out: what is out of the set is
@@ -111,14 +117,17 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
     full: bool = False
 
 
-class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat"):
+class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat", array_like=True):
     """Answer to a Heartbeat: `mono` is the agent's own figure back."""
 
     mono: float
 
 
-class LogAck(msgspec.Struct, frozen=True, kw_only=True, tag="log_ack"):
-    """How much of each attempt's output is durable now. An end below what was sent means: send again from there."""
+class LogAck(msgspec.Struct, frozen=True, kw_only=True, tag="log_ack", array_like=True):
+    """How much of each attempt's output is durable now. An end below what was sent means: send again from there.
+
+    UNWANTED means that nobody will ever read it (its job was deleted).
+    """
 
     ends: Mapping[AllocationId, int]
 

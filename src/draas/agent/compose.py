@@ -1,0 +1,51 @@
+"""From an AgentConfig to a running agent: identity, runtimes, sample image."""
+
+from dataclasses import replace
+
+import structlog
+
+from draas.agent.config import AgentConfig
+from draas.agent.identity import ensure_identity
+from draas.agent.main import Agent
+from draas.agent.runtimes.docker.api import EngineAway, EngineError
+from draas.agent.runtimes.docker.runtime import DockerRuntime
+from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
+from draas.agent.runtimes.runtime import Runtime
+from draas.model.job import RuntimeName
+
+log = structlog.get_logger(__name__)
+
+
+async def run_agent(config: AgentConfig) -> None:
+    """Be this machine's agent until cancelled.
+
+    Raises DraasError where it cannot join, LinkRefused where the controller does not want it.
+    """
+    identity = await ensure_identity(config)
+    config.data_dir.mkdir(parents=True, exist_ok=True)
+    runtimes: dict[RuntimeName, Runtime] = {}
+    docker = DockerRuntime(
+        owner=identity.owner, default_image=config.default_image or DEFAULT_SAMPLE_IMAGE, url=config.docker_host
+    )
+    runtimes[RuntimeName.DOCKER] = docker
+    if config.host_jobs != "off":
+        from draas.agent.runtimes.process.host_runtime import HostRuntime
+
+        isolation = "plain" if config.host_jobs == "plain" else "sandboxed"
+        runtimes[RuntimeName.PROCESS] = HostRuntime(config.data_dir / "host", isolation)
+    await _ready_image(docker, config.default_image)
+    await Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes).run()
+
+
+async def _ready_image(docker: DockerRuntime, chosen: str | None) -> None:
+    """Have the sample image here, so that a job without an image runs also where none can be pulled."""
+    info = await docker.probe()
+    if not info.available:
+        log.warning("containers cannot run here", reason=info.missing)
+        return
+    if chosen is not None or any(DEFAULT_SAMPLE_IMAGE in image.tags for image in await docker.images()):
+        return
+    try:
+        await load_sample_image(docker.api)
+    except (FileNotFoundError, EngineAway, EngineError) as error:
+        log.warning("no sample image: a job without an image will fail here", reason=str(error))

@@ -1,0 +1,27 @@
+"""What an agent is told: by flag, environment or file (read in draas.cli), as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+HostJobs = Literal["off", "sandboxed", "plain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    """`url` is the controller's; `token` a join token, needed once. Capacity None: what the machine has."""
+
+    url: str
+    data_dir: Path
+    name: str
+    token: str | None = None
+    host_jobs: HostJobs = "off"
+    roles: tuple[str, ...] = ("worker", "builder")
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    docker_host: str | None = None
+    default_image: str | None = None
+    address: str = ""
+    isolated: bool = False  # laboratory only: report no load (many agents on one machine see one another's)

@@ -1,0 +1,269 @@
+"""The agent's core: events in, instructions out. Pure but for its own memory; told the time, never asking for it.
+
+For each allocation it knows what is wanted (the controller's word), what was observed (its own), and which instruction is under way.
+At most one of Prepare, Start, Stop, Remove is under way for an allocation at a time.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from draas.agent.core import events as e
+from draas.agent.core.exits import judge
+from draas.model.allocation import AllocationId, AllocationState, Cause, Desired, Observed
+from draas.model.job import RuntimeName
+from draas.wire.link import Assign, Assignment
+
+GRACE_S = 5.0  # TERM to KILL; cancelled jobs must be gone within 10 s
+LEASE_GRACE_S = 0.0  # a lease that is over leaves no time to be polite
+_ENDS = frozenset({AllocationState.SUCCEEDED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST})
+
+
+@dataclass(slots=True, kw_only=True)
+class Local:
+    """What this agent knows of one allocation."""
+
+    id: AllocationId
+    assignment: Assignment | None  # None: found here, and the controller has not spoken of it yet
+    observed: Observed = field(default_factory=Observed)
+    exclusive: bool = False
+    wanted: bool = True  # the controller's set has it
+    exists: bool = False  # a runtime may have something of it
+    busy: bool = False  # Prepare, Start, Stop or Remove is under way
+    stop_for: Cause = Cause.NONE
+    stop_detail: str = ""
+    stopping: bool = False
+    logs_safe: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.observed.state in _ENDS
+
+
+class AgentCore:
+    """All allocations of one agent."""
+
+    def __init__(self) -> None:
+        self.locals: dict[AllocationId, Local] = {}
+        self._order = (0, 0)  # (epoch, generation) of the last orders taken
+        # Both on the monotonic clock. No lease known yet: nothing exclusive may begin, and what an earlier agent process began
+        # is left to the watchdog that outlived it.
+        self._lease_until: float | None = None
+        self._mono = 0.0
+        self._news: dict[AllocationId, None] = {}
+
+    def on_event(self, event: e.Event, now: float) -> list[e.Instruction]:
+        """Take in `event` and say what to do. `now` is Unix seconds."""
+        match event:
+            case e.Ordered(assign=assign):
+                return list(self._on_orders(assign, now))
+            case e.Ticked(mono=mono):
+                return list(self._on_tick(mono, now))
+            case e.LeaseRenewed(mono=mono, lease_s=lease_s):
+                return list(self._on_lease(mono, lease_s))
+            case e.Adopted():
+                return list(self._on_adopted(event))
+        local = self.locals.get(event.id)
+        return list(self._on_own(local, event, now)) if local is not None else []
+
+    @property
+    def leases(self) -> dict[AllocationId, float]:
+        """Until when (monotonic seconds) each exclusive allocation that may run has its lease."""
+        until = self._lease_until
+        if until is None:
+            return {}
+        return {local.id: until for local in self.locals.values() if local.exclusive and not local.ended}
+
+    def have(self) -> dict[AllocationId, Observed]:
+        """Everything observed, for Hello."""
+        self._news.clear()
+        return {local.id: local.observed for local in self.locals.values()}
+
+    def take_news(self) -> Mapping[AllocationId, Observed]:
+        """What was observed since the last call, for Report."""
+        news = {id: self.locals[id].observed for id in self._news if id in self.locals}
+        self._news.clear()
+        return news
+
+    # --- orders ---
+
+    def _on_orders(self, assign: Assign, now: float) -> Iterator[e.Instruction]:
+        order = (assign.epoch, assign.generation)
+        if order <= self._order:
+            yield e.Refuse(detail=f"orders {order} are older than {self._order}")
+            return
+        self._order = order
+        for assignment in assign.put:
+            yield from self._on_put(assignment, now)
+        if assign.full:
+            wanted = {assignment.id for assignment in assign.put}
+            forgotten = [id for id in self.locals if id not in wanted]
+        else:
+            forgotten = [id for id in assign.forget if id in self.locals]
+        for id in forgotten:
+            local = self.locals[id]
+            local.wanted = False
+            self._ask_stop(local, Cause.CANCELLED, "the controller does not want it any more")
+            yield from self._step(local)
+
+    def _on_put(self, assignment: Assignment, now: float) -> Iterator[e.Instruction]:
+        local = self.locals.get(assignment.id)
+        if local is None:
+            local = Local(id=assignment.id, assignment=assignment, exclusive=assignment.exclusive)
+            self.locals[assignment.id] = local
+        local.assignment, local.exclusive, local.wanted = assignment, assignment.exclusive, True
+        if assignment.desired is Desired.STOP:
+            self._ask_stop(local, Cause.CANCELLED, "cancelled")
+        yield from self._step(local)
+
+    def _on_adopted(self, event: e.Adopted) -> Iterator[e.Instruction]:
+        if event.id in self.locals:
+            return
+        running = event.started_at is not None
+        observed = Observed(
+            state=AllocationState.RUNNING if running else AllocationState.STARTING, started_at=event.started_at
+        )
+        local = Local(
+            id=event.id, assignment=event.assignment, observed=observed, exclusive=event.exclusive, exists=True
+        )
+        self.locals[event.id] = local
+        self._news[event.id] = None
+        if running:
+            yield e.Watch(id=event.id)
+
+    # --- what instructions came to ---
+
+    def _on_own(self, local: Local, event: e.Event, now: float) -> Iterator[e.Instruction]:
+        match event:
+            case e.Progressed(text=text):
+                self._observe(local, replace(local.observed, detail=text))
+                return
+            case e.Prepared():
+                local.busy = False
+                self._observe(local, replace(local.observed, state=AllocationState.STARTING, detail=""))
+            case e.Started(at=at):
+                local.busy = False
+                if not local.ended:
+                    self._observe(
+                        local, replace(local.observed, state=AllocationState.RUNNING, started_at=at, detail="")
+                    )
+                yield e.Watch(id=local.id)
+            case e.HasExited(ended=ended):
+                if not local.ended:
+                    self._observe(local, judge(ended, local.stop_for, local.stop_detail))
+            case e.Broke(cause=cause, detail=detail):
+                local.busy = False
+                self._on_broke(local, cause, detail, now)
+            case e.HasStopped():
+                local.busy = False
+                local.stopping = False
+                if not local.ended and local.observed.state is not AllocationState.RUNNING:
+                    self._end_unstarted(local, now)
+            case e.LogsSafe():
+                local.logs_safe = True
+            case e.Removed():
+                local.busy = False
+                local.exists = False
+        yield from self._step(local)
+
+    def _on_broke(self, local: Local, cause: Cause, detail: str, now: float) -> None:
+        if local.ended:
+            return
+        if local.stop_for is not Cause.NONE and local.observed.state is not AllocationState.RUNNING:
+            self._end_unstarted(local, now)
+            return
+        failed = replace(local.observed, state=AllocationState.FAILED, cause=cause, detail=detail, finished_at=now)
+        self._observe(local, failed)
+
+    def _end_unstarted(self, local: Local, now: float) -> None:
+        """It was to be stopped before it ran."""
+        state = AllocationState.FAILED if local.stop_for is Cause.TIMEOUT else AllocationState.STOPPED
+        ended = replace(local.observed, state=state, cause=local.stop_for, detail=local.stop_detail, finished_at=now)
+        self._observe(local, ended)
+
+    # --- time ---
+
+    def _on_lease(self, mono: float, lease_s: float) -> Iterator[e.Instruction]:
+        self._lease_until = max(self._lease_until or 0.0, mono + lease_s)
+        self._mono = max(self._mono, mono)
+        for local in list(self.locals.values()):
+            if local.exclusive and not local.busy and not local.ended:
+                yield from self._step(local)
+
+    def _on_tick(self, mono: float, now: float) -> Iterator[e.Instruction]:
+        self._mono = mono
+        for local in list(self.locals.values()):
+            if local.ended:
+                continue
+            if local.exclusive and self._lease_until is not None and mono >= self._lease_until and local.exists:
+                self._ask_stop(local, Cause.LEASE, "its lease ran out: no word from the controller")
+            elif (limit := self._timeout_of(local)) is not None and now >= limit:
+                timeout_s = local.assignment.timeout_s if local.assignment else 0
+                self._ask_stop(local, Cause.TIMEOUT, f"ran longer than its timeout of {timeout_s:g} s")
+            else:
+                continue
+            yield from self._step(local)
+
+    @staticmethod
+    def _timeout_of(local: Local) -> float | None:
+        started_at = local.observed.started_at
+        if local.assignment is None or local.assignment.timeout_s is None or started_at is None:
+            return None
+        return started_at + local.assignment.timeout_s
+
+    # --- what to do next for one allocation ---
+
+    def _ask_stop(self, local: Local, cause: Cause, detail: str) -> None:
+        if local.stop_for is Cause.NONE and not local.ended:
+            local.stop_for, local.stop_detail = cause, detail
+
+    def _step(self, local: Local) -> Iterator[e.Instruction]:
+        """The next instruction for `local`, if one is due and none is under way."""
+        if local.busy and not (local.stop_for is not Cause.NONE and self._is_preparing(local)):
+            return
+        if local.stop_for is not Cause.NONE and not local.ended:
+            yield from self._step_stop(local)
+        elif local.ended:
+            yield from self._step_clear(local)
+        elif local.exclusive and (self._lease_until is None or self._mono >= self._lease_until):
+            return  # an exclusive job begins only under a lease; the next renewal comes back here
+        elif local.assignment is not None and local.observed.state is AllocationState.ASSIGNED:
+            yield from self._step_begin(local, local.assignment)
+        elif local.assignment is not None and local.observed.state is AllocationState.STARTING:
+            local.busy = local.exists = True
+            yield e.Start(assignment=local.assignment)
+
+    @staticmethod
+    def _is_preparing(local: Local) -> bool:
+        return local.observed.state is AllocationState.PREPARING and not local.stopping
+
+    def _step_begin(self, local: Local, assignment: Assignment) -> Iterator[e.Instruction]:
+        local.busy = True
+        if assignment.runtime is RuntimeName.PROCESS:  # nothing to fetch
+            local.exists = True
+            self._observe(local, replace(local.observed, state=AllocationState.STARTING), news=False)
+            yield e.Start(assignment=assignment)
+            return
+        self._observe(local, replace(local.observed, state=AllocationState.PREPARING))
+        yield e.Prepare(assignment=assignment)
+
+    def _step_stop(self, local: Local) -> Iterator[e.Instruction]:
+        if local.stopping:
+            return
+        local.busy = local.stopping = True
+        yield e.Stop(id=local.id, grace_s=LEASE_GRACE_S if local.stop_for is Cause.LEASE else GRACE_S)
+
+    def _step_clear(self, local: Local) -> Iterator[e.Instruction]:
+        """Ended: its traces go once the controller has taken its result (it is out of the set) and its output is safe."""
+        if local.wanted:
+            return
+        if not local.exists:
+            del self.locals[local.id]
+            self._news.pop(local.id, None)
+        elif local.logs_safe or local.observed.started_at is None:
+            local.busy = True
+            yield e.Remove(id=local.id)
+
+    def _observe(self, local: Local, observed: Observed, news: bool = True) -> None:
+        local.observed = observed
+        if news:
+            self._news[local.id] = None

@@ -1,0 +1,126 @@
+"""The agent's composition root: runtimes, core, link, and the loops that measure."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from ssl import SSLContext
+
+import structlog
+
+from draas.agent.config import AgentConfig
+from draas.agent.core import events as e
+from draas.agent.core.core import AgentCore
+from draas.agent.observe import machine
+from draas.agent.runtimes.runtime import Runtime
+from draas.agent.shell.journal import Journal
+from draas.agent.shell.link import Link, Target
+from draas.agent.shell.performer import Performer
+from draas.lib import clock
+from draas.lib.tasks import Tasks
+from draas.model.allocation import AllocationId
+from draas.model.job import RuntimeName
+from draas.model.node import Facts, Image, Load, RuntimeInfo
+from draas.wire.link import LogChunk
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.2  # how late a timeout or a lease is noticed
+LOOK_S = 10.0  # how often runtimes and images are looked at
+
+
+class Agent:
+    """One machine's agent. `run` returns only by cancellation, LinkRefused or a defect."""
+
+    def __init__(
+        self, config: AgentConfig, key: str, tls: SSLContext | None, runtimes: Mapping[RuntimeName, Runtime]
+    ) -> None:
+        self._config = config
+        self._runtimes = runtimes
+        self._facts = Facts()
+        self._load = Load()
+        self._complete = False
+        self._looked_at = 0.0
+        self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
+        self.core = AgentCore()
+        self.link: Link | None = None
+
+    async def run(self) -> None:
+        """Adopt what runs, connect, and go on until cancelled."""
+        self._config.data_dir.mkdir(parents=True, exist_ok=True)
+        journal = Journal(self._config.data_dir / "assignments.journal")
+        async with Tasks("agent") as tasks:
+            performer = Performer(self.core, self._runtimes, journal, tasks, self._send_log, self._on_news)
+            link = self.link = Link(
+                self._target, performer, lambda: self._facts, lambda: self._load, lambda: self._complete
+            )
+            try:
+                await self._look(performer)
+                self._complete = await performer.adopt()
+                tasks.spawn(self._tick(performer), "tick")
+                tasks.spawn(self._look_often(performer), "look")
+                linking = tasks.spawn(link.run(), "link")
+                assert tasks.failed is not None
+                await asyncio.wait({linking, tasks.failed}, return_when=asyncio.FIRST_COMPLETED)
+                if linking.done():
+                    linking.result()
+                raise tasks.failed.result()
+            finally:
+                await tasks.cancel()
+                journal.close()
+                for runtime in self._runtimes.values():
+                    await runtime.close()
+
+    def _send_log(self, chunk: LogChunk) -> None:
+        if self.link is not None:
+            self.link.send_log(chunk)
+
+    def _on_news(self) -> None:
+        if self.link is not None:
+            self.link.on_news()
+
+    async def _tick(self, performer: Performer) -> None:
+        renewed: dict[AllocationId, float] = {}
+        while True:
+            await asyncio.sleep(TICK_S)
+            performer.feed(e.Ticked(mono=clock.monotonic()))
+            leases = self.core.leases
+            if leases != renewed:
+                for runtime in self._runtimes.values():
+                    await runtime.renew(leases)
+                renewed = dict(leases)
+
+    async def _look_often(self, performer: Performer) -> None:
+        while True:
+            await asyncio.sleep(min(LOOK_S, 1.0))
+            self._load = Load() if self._config.isolated else machine.measure_load(self._config.data_dir)
+            if clock.monotonic() - self._looked_at >= LOOK_S:
+                await self._look(performer)
+
+    async def _look(self, performer: Performer) -> None:
+        """See again what this machine has. Runtimes that were away are asked what they still hold."""
+        self._looked_at = clock.monotonic()
+        config = self._config
+        infos: list[RuntimeInfo] = []
+        images: list[Image] = []
+        for runtime in self._runtimes.values():
+            infos.append(await runtime.probe())
+            with contextlib.suppress(OSError):
+                images += await runtime.images() if infos[-1].available else ()
+        gpus = self._facts.gpus or await machine.list_gpus()
+        facts = Facts(
+            arch=machine.architecture(),
+            capacity=machine.capacity(config.cpus, config.memory_bytes, len(gpus)),
+            gpus=gpus,
+            roles=config.roles,
+            labels=config.labels,
+            runtimes=tuple(infos),
+            images=tuple(images),
+            address=config.address,
+        )
+        returned = {info.name for info in infos if info.available} - {
+            info.name for info in self._facts.runtimes if info.available
+        }
+        before, self._facts = self._facts, facts
+        if returned and before.runtimes:
+            self._complete = await performer.adopt()
+        self._load = Load() if config.isolated else machine.measure_load(config.data_dir)

@@ -1,0 +1,62 @@
+"""What the agent measures of its machine: capacity, load, disk, GPUs."""
+
+import asyncio
+import os
+import platform
+import shutil
+from pathlib import Path
+
+import psutil
+
+from draas.model.node import Load
+from draas.model.resources import Resources
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+GPU_QUERY_TIMEOUT_S = 10.0
+
+
+def architecture() -> str:
+    """This machine's architecture by Docker's name."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def capacity(cpus: float | None, memory_bytes: int | None, gpus: int) -> Resources:
+    """What the machine has, or what its owner allots of it where given."""
+    cores = cpus if cpus is not None else float(len(os.sched_getaffinity(0)))
+    memory = memory_bytes if memory_bytes is not None else int(psutil.virtual_memory().total)
+    return Resources(cpu_millis=round(cores * 1000), memory_bytes=memory, gpus=gpus)
+
+
+def measure_load(folder: Path) -> Load:
+    """Use of the whole machine now; `cpu_percent` since the previous call. The disk is the one that holds `folder`."""
+    memory = psutil.virtual_memory()
+    disk = shutil.disk_usage(folder)
+    return Load(
+        cpu_percent=psutil.cpu_percent(),
+        memory_used_bytes=int(memory.total - memory.available),
+        disk_used_bytes=disk.total - disk.free,
+        disk_total_bytes=disk.total,
+        load_1m=psutil.getloadavg()[0],
+    )
+
+
+async def list_gpus() -> tuple[str, ...]:
+    """The models of this machine's NVIDIA GPUs; none is fine."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return ()
+    process = await asyncio.create_subprocess_exec(
+        program,
+        "--query-gpu=name",
+        "--format=csv,noheader",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), GPU_QUERY_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return ()
+    return tuple(line.strip() for line in output.decode(errors="replace").splitlines() if line.strip())

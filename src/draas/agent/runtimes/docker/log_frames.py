@@ -1,0 +1,109 @@
+"""From the engine's log stream to records: pure, in big steps.
+
+The stream is frames of stream (1 byte), 3 zero bytes, length (4, big-endian), payload; with `timestamps=1` each payload starts
+with a time of 30 characters and a space. Source: Docker Engine API 1.41, "Attach to a container" (stream format); RFC 3339.
+"""
+
+import struct
+
+from draas.lib.clock import parse_rfc3339
+from draas.wire.records import HEADER, Stream, pack
+
+MAX_ITEM_BYTES = 256 * 1024
+_FRAME = struct.Struct(">BxxxI")
+_STAMP_BYTES = len("2026-01-01T00:00:00.000000000Z ")
+_SAME_BYTES = len("2026-01-01T00:00:00.0")  # frames of one stream within a tenth of a second share a record
+_MINUTE_BYTES = len("2026-01-01T00:00:")
+
+
+class BrokenFrames(Exception):
+    """What came is no log stream."""
+
+
+class LogFrames:
+    """Turns pieces of a log stream, read from its start, into items of records, leaving out the first `skip` payload bytes.
+
+    `position` counts all payload bytes seen; at `cap` it stops taking any (`full`). `last_frame` is the last whole frame, and
+    `ambiguous` says that an earlier frame may look just like it (pieces of one long line share a time).
+    """
+
+    def __init__(self, *, skip: int, cap_bytes: int) -> None:
+        self.position = 0
+        self.last_frame = b""
+        self.ambiguous = False
+        self._skip = skip
+        self._cap = cap_bytes
+        self._rest = b""
+        self._minute = b""
+        self._minute_ms = 0
+
+    @property
+    def full(self) -> bool:
+        return self.position >= self._cap
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The items that `data` completes, each at most MAX_ITEM_BYTES."""
+        buffer = self._rest + data if self._rest else data
+        groups, at = self._group(buffer)
+        self._rest = buffer[at:]
+        return self._items(groups)
+
+    def _group(self, buffer: bytes) -> tuple[list[tuple[int, bytes, list[bytes]]], int]:
+        """(stream, time, payloads) for runs of frames that share a record; and where the first unfinished frame starts."""
+        groups: list[tuple[int, bytes, list[bytes]]] = []
+        unpack, end, at, last = _FRAME.unpack_from, len(buffer), 0, -1
+        stream_now, key_now, room, payloads = -1, b"", 0, [b""]
+        while end - at >= 8:
+            stream, size = unpack(buffer, at)
+            stop = at + 8 + size
+            if stop > end:
+                break
+            key = buffer[at + 8 : at + 8 + _SAME_BYTES]
+            if stream != stream_now or key != key_now or room < size:
+                stream_now, key_now, room, payloads = stream, key, MAX_ITEM_BYTES // 2, []
+                groups.append((stream, buffer[at + 8 : at + 8 + _STAMP_BYTES], payloads))
+            payloads.append(buffer[at + 8 + _STAMP_BYTES : stop])
+            room -= size
+            last, at = at, stop
+        if last >= 0:
+            self._remember(buffer[last:at])
+        return groups, at
+
+    def _remember(self, frame: bytes) -> None:
+        # Whole lines have a time of their own; only pieces of a line without its end can be mistaken for one another.
+        self.last_frame = frame
+        self.ambiguous = not frame.endswith(b"\n")
+
+    def _items(self, groups: list[tuple[int, bytes, list[bytes]]]) -> list[bytes]:
+        items: list[bytes] = []
+        item = bytearray()
+        for stream, stamp, payloads in groups:
+            payload = self._take(b"".join(payloads))
+            for start in range(0, len(payload), MAX_ITEM_BYTES // 2):
+                piece = payload[start : start + MAX_ITEM_BYTES // 2]
+                if len(item) + HEADER.size + len(piece) > MAX_ITEM_BYTES:
+                    items.append(bytes(item))
+                    item.clear()
+                if stream not in (Stream.STDOUT, Stream.STDERR):
+                    raise BrokenFrames(f"unknown stream {stream}")
+                item += pack(stream, self._ms(stamp), piece)
+        if item:
+            items.append(bytes(item))
+        return items
+
+    def _take(self, payload: bytes) -> bytes:
+        """What of `payload` lies between what is left out and the cap."""
+        payload = payload[: max(self._cap - self.position, 0)]
+        left_out = max(self._skip - self.position, 0)
+        self.position += len(payload)
+        return payload[left_out:]
+
+    def _ms(self, stamp: bytes) -> int:
+        minute = stamp[:_MINUTE_BYTES]
+        if minute != self._minute:
+            try:
+                self._minute_ms = round(parse_rfc3339(minute.decode() + "00Z") * 1000)
+            except ValueError as error:
+                raise BrokenFrames(f"no time at the start of a frame: {stamp!r}") from error
+            self._minute = minute
+        return self._minute_ms + int(stamp[17:19]) * 1000 + int(stamp[20:23])

@@ -1,0 +1,382 @@
+"""DockerRuntime: allocations as containers, through the Docker Engine's API."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from draas.agent.runtimes.docker import container_body, container_state, images, usage
+from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
+from draas.agent.runtimes.docker.container_body import Surroundings, container_name, render_container
+from draas.agent.runtimes.docker.container_state import Info
+from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_missing
+from draas.agent.runtimes.docker.failures import explain_start
+from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
+from draas.agent.runtimes.docker.output import follow_output
+from draas.agent.runtimes.docker.patience import Patience
+from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
+from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
+from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
+from draas.lib import clock
+from draas.lib.tasks import Tasks
+from draas.model.allocation import AllocationId, Cause
+from draas.model.job import RuntimeName
+from draas.model.node import Image, RuntimeInfo
+from draas.wire.link import Assignment
+
+PROBE_TIMEOUT_S = 5.0
+KILL_TIMEOUT_S = 30.0  # what SIGKILL does not end within this is stuck in the kernel
+OOM_EVENT_S = 0.3  # the engine learns of an out-of-memory kill separately from the exit, and sometimes later
+IMAGES_TTL_S = 5.0
+
+Watchdog = Callable[[dict[str, float]], Awaitable[None]]
+
+
+class DockerRuntime:
+    """The Runtime protocol over one engine. `owner` is this node's lasting id: containers of other owners are not touched.
+
+    A command that is not found ends with exit code 127 and one that cannot be executed with 126, said on stderr by the
+    container's init process; where the engine has none, start raises RuntimeFailure(EXIT) with the same words.
+    `watchdog` is told, at each renewal, until when (monotonic seconds) each exclusive container may run, by name.
+    """
+
+    name = RuntimeName.DOCKER
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        default_image: str,
+        url: str | None = None,
+        watchdog: Watchdog | None = None,
+        pool_size: int = POOL_SIZE,
+    ) -> None:
+        self.api = EngineApi(url)
+        self._owner = owner
+        self._default_image = default_image
+        self._watchdog = watchdog
+        self._tasks = Tasks("docker")
+        self._watch = EngineWatch(self.api, owner, self._tasks)
+        self._pool = NamespacePool(self.api, owner, pool_size)
+        self._patience = Patience(self.api.address)
+        self._facts: Facts | None = None
+        self._locks: dict[AllocationId, tuple[asyncio.Lock, list[None]]] = {}
+        self._gpu_lock = asyncio.Lock()
+        self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
+        self._images: tuple[Image, ...] = ()
+        self._images_until = 0.0
+
+    # --- the node ---
+
+    async def probe(self) -> RuntimeInfo:
+        """Whether the engine can be used, and in one line what is missing."""
+        try:
+            version = await self.api.call("GET", "version", timeout_s=PROBE_TIMEOUT_S)
+        except (EngineAway, EngineError) as error:
+            missing = f"Docker Engine is not running: {error}; sudo apt-get install docker.io, or start dockerd, or set DOCKER_HOST"
+            return RuntimeInfo(name=self.name, available=False, missing=missing)
+        missing = what_is_missing(version)
+        return RuntimeInfo(name=self.name, available=not missing, version=version["Version"], missing=missing)
+
+    async def images(self) -> tuple[Image, ...]:
+        """The engine's images, at most some seconds old; the last known where it does not answer."""
+        if clock.monotonic() >= self._images_until:
+            try:
+                listed = await self.api.call("GET", "images/json")
+            except (EngineAway, EngineError):
+                return self._images
+            self._images = tuple(
+                Image(id=item["Id"], tags=tuple(sorted(tags)), size_bytes=item["Size"])
+                for item in sorted(listed, key=lambda item: str(item["Id"]))
+                if PAUSE_IMAGE not in (tags := _tags(item))
+            )
+            self._images_until = clock.monotonic() + IMAGES_TTL_S
+        return self._images
+
+    async def _known(self) -> Facts:
+        if self._facts is None:
+            self._facts = read_facts(await self.api.call("GET", "version"))
+        return self._facts
+
+    # --- one allocation ---
+
+    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+        """Have the image here, for this machine's architecture. `stop` ends it with RuntimeFailure(CANCELLED)."""
+        task = self._tasks.spawn(_outcome(self._prepare(assignment, progress)), f"prepare {assignment.id}")
+        self._pulling[assignment.id] = task
+        try:
+            failure = await task
+        except asyncio.CancelledError:
+            if not task.cancelled() or _being_cancelled():
+                task.cancel()
+                raise
+            raise RuntimeFailure(Cause.CANCELLED, "stopped while its image was being pulled") from None
+        finally:
+            self._pulling.pop(assignment.id, None)
+        if failure is not None:
+            raise failure
+
+    async def _prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+        image = self._image_of(assignment)
+        images.check_reference(image)
+        facts = await self._patience(self._known)
+        info = await self._patience(lambda: self._image(image))
+        if info is None:
+            await images.pull(self.api, image, progress)
+            self._images_until = 0.0
+            info = await self._patience(lambda: self._image(image))
+        if info is None:
+            raise RuntimeFailure(
+                Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?"
+            )
+        images.check_arch(image, info.get("Architecture", ""), facts.arch)
+
+    async def _image(self, image: str) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = await self._or_none(f"images/{image}/json")
+        return found
+
+    async def start(self, assignment: Assignment) -> float:
+        """Create and start its container, or adopt the one that is there."""
+        async with self._alone(assignment.id):
+            return await self._patience(lambda: self._start(assignment))
+
+    async def _start(self, assignment: Assignment) -> float:
+        name = container_name(assignment.id)
+        facts = await self._known()
+        for _ in range(3):
+            namespace = await self._pool.borrow(assignment.id, facts.arch)
+            try:
+                if (adopted := await self._create(assignment, namespace, facts)) is not None:
+                    return adopted
+                await self.api.call("POST", f"containers/{name}/start")
+            except EngineError as error:
+                if namespace is None or await self._pool.alive(assignment.id):
+                    raise await explain_start(self.api, assignment, self._image_of(assignment), error) from error
+                await self._pool.discard(assignment.id)  # the engine was restarted, or someone removed it
+                await self._delete(name)
+                continue
+            info = await self.api.call("GET", f"containers/{name}/json")
+            return container_state.started_at(info) or clock.now()
+        raise RuntimeFailure(
+            Cause.RUNTIME, "no network namespace stays: does something remove DRaaS's paused containers?"
+        )
+
+    async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> float | None:
+        """Create the container; or, where it is there and was started, when that was."""
+        name = container_name(assignment.id)
+        parent = self._pool.cgroup_parent
+        gpus = await self._gpus(assignment.resources.gpus)
+        around = Surroundings(
+            owner=self._owner,
+            image=self._image_of(assignment),
+            network=namespace.network if namespace else self._pool.network,
+            mounts=namespace.mounts if namespace else (),
+            init=facts.has_init,
+            cgroup_parent=usage.group_name(parent, assignment.id) if parent is not None else "",
+            gpus=gpus,
+        )
+        try:
+            await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
+            return None
+        except EngineError as error:
+            if error.status != 409 or (info := await self._inspect(name)) is None:
+                raise
+        if not container_state.is_ours(info, self._owner, assignment.id):
+            raise RuntimeFailure(
+                Cause.RUNTIME,
+                f"a container that is not this node's has the name {name}: remove it with `docker rm -f {name}`",
+            )
+        if (started := container_state.started_at(info)) is not None:
+            return started
+        await self._delete(name)  # made by an agent that died before it was started; its network may be gone
+        await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
+        return None
+
+    async def _gpus(self, count: int) -> tuple[int, ...]:
+        if count <= 0:
+            return ()
+        mine = filters(label=[container_body.GPUS], status=["created", "running"])
+        async with self._gpu_lock:
+            listed = await self.api.call("GET", "containers/json", all=1, filters=mine)
+        taken: set[int] = set().union(*(container_body.gpus_in(item["Labels"]) for item in listed))
+        return container_body.pick_gpus(count, taken)
+
+    async def wait(self, id: AllocationId) -> Exited:
+        """Wait for its end, however often the engine goes and comes back meanwhile."""
+        info = await self._ended(id)
+        if info is None:
+            raise RuntimeFailure(Cause.RUNTIME, "its container is gone: was it removed by hand, or by another program?")
+        if container_state.started_at(info) is None:
+            raise RuntimeFailure(Cause.RUNTIME, "its container was never started")
+        self._pool.give_back(id)
+        return container_state.exited(info, await self._usage(id))
+
+    async def _ended(self, id: AllocationId) -> Info | None:
+        """The container once it has ended (or was never started); None where there is none."""
+        name = container_name(id)
+        while True:
+            with self._watch.waiting(name) as changed:
+                try:
+                    info = await self._inspect(name)
+                    if info is None or container_state.started_at(info) is None:
+                        return info
+                    if container_state.has_ended(info):
+                        return await self._with_oom(name, info, changed)
+                except (EngineAway, EngineError):
+                    pass  # the watch says when the engine is back
+                await woken(changed, RECHECK_S)
+
+    async def _with_oom(self, name: str, info: Info, changed: asyncio.Event) -> Info:
+        state = info["State"]
+        if state["ExitCode"] != container_state.KILLED or state["OOMKilled"] or not info["HostConfig"]["Memory"]:
+            return info
+        await woken(changed, OOM_EVENT_S)
+        return await self._inspect(name) or info
+
+    async def _usage(self, id: AllocationId) -> usage.Usage:
+        if self._pool.cgroup_parent is None:
+            return usage.Usage()
+        return await asyncio.to_thread(usage.read_usage, usage.group_name(self._pool.cgroup_parent, id))
+
+    async def stop(self, id: AllocationId, grace_s: float) -> None:
+        """TERM, and KILL after `grace_s`; also ends a pull that is under way for it."""
+        if (pulling := self._pulling.get(id)) is not None:
+            pulling.cancel()
+        name = container_name(id)
+        async with self._alone(id):
+            info = await self._patience(lambda: self._inspect(name))
+            if info is None or not container_state.is_ours(info, self._owner, id):
+                return
+            for signal, limit_s in (("SIGTERM", grace_s), ("SIGKILL", KILL_TIMEOUT_S)):
+                await self._patience(partial(self._signal, name, signal))
+                try:
+                    async with asyncio.timeout(limit_s):
+                        await self._ended(id)
+                        return
+                except TimeoutError:
+                    continue
+        raise RuntimeFailure(
+            Cause.RUNTIME, f"container {name} does not end, even by SIGKILL: restart the engine or the node"
+        )
+
+    async def _signal(self, name: str, signal: str) -> None:
+        try:
+            await self.api.call("POST", f"containers/{name}/kill", signal=signal)
+        except EngineError as error:
+            if error.status not in (404, 409):  # gone, or not running
+                raise
+
+    async def remove(self, id: AllocationId) -> None:
+        """Remove the container, its anonymous volumes, its namespace's loan and its control groups."""
+        name = container_name(id)
+        async with self._alone(id):
+            info = await self._patience(lambda: self._inspect(name))
+            if info is not None and container_state.is_ours(info, self._owner, id):
+                await self._patience(lambda: self._delete(name))
+            self._pool.give_back(id)
+            if self._pool.cgroup_parent is not None:
+                await asyncio.to_thread(usage.remove_group, usage.group_name(self._pool.cgroup_parent, id))
+
+    async def _delete(self, name: str) -> None:
+        try:
+            await self.api.call("DELETE", f"containers/{name}", force=1, v=1)
+        except EngineError as error:
+            if error.status == 404:
+                return
+            if error.status != 409:
+                raise
+            await self._until_gone(name)  # its removal is under way already
+
+    async def _until_gone(self, name: str) -> None:
+        try:
+            await self.api.call("POST", f"containers/{name}/wait", condition="removed", timeout_s=KILL_TIMEOUT_S)
+        except EngineError as error:
+            if error.status != 404:
+                raise
+
+    async def found(self) -> list[Found]:
+        """Containers of this owner, also those that were made and never started."""
+        return await self._patience(self._found)
+
+    async def _found(self) -> list[Found]:
+        mine = filters(label=[f"{container_body.OWNER}={self._owner}"])
+        listed = await self.api.call("GET", "containers/json", all=1, filters=mine)
+        infos = [info for item in listed if (info := await self._inspect(item["Id"])) is not None]
+        return [container_state.found(info) for info in infos]
+
+    async def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
+        """Records of its output from `offset` on, up to the cap that its job was given."""
+        name = container_name(id)
+        info = await self._patience(lambda: self._inspect(name))
+        if info is None or not container_state.is_ours(info, self._owner, id):
+            raise RuntimeFailure(Cause.RUNTIME, "its container is gone, and its output with it")
+        cap_bytes = int(info["Config"]["Labels"][container_body.LOG_CAP])
+
+        async def has_ended() -> bool:
+            now = await self._inspect(name)
+            return now is None or container_state.has_ended(now)
+
+        async for item in follow_output(
+            self.api, self._watch, name, offset=offset, cap_bytes=cap_bytes, has_ended=has_ended
+        ):
+            yield item
+
+    async def renew(self, exclusive: dict[AllocationId, float]) -> None:
+        """Pass the deadlines on to what outlives the agent."""
+        if self._watchdog is not None:
+            await self._watchdog({container_name(id): deadline for id, deadline in exclusive.items()})
+
+    async def close(self) -> None:
+        """Let go of the engine; what runs goes on running, idle namespaces are removed."""
+        await self._pool.drop_idle()
+        await self._tasks.cancel()
+        await self.api.close()
+
+    # --- small things ---
+
+    def _image_of(self, assignment: Assignment) -> str:
+        return assignment.image or self._default_image
+
+    async def _inspect(self, name: str) -> Info | None:
+        found: Info | None = await self._or_none(f"containers/{name}/json")
+        return found
+
+    async def _or_none(self, path: str) -> Any:
+        try:
+            return await self.api.call("GET", path)
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    @asynccontextmanager
+    async def _alone(self, id: AllocationId) -> AsyncIterator[None]:
+        """One change at a time to an allocation's container."""
+        lock, users = self._locks.setdefault(id, (asyncio.Lock(), []))
+        users.append(None)
+        try:
+            async with lock:
+                yield
+        finally:
+            users.pop()
+            if not users:
+                del self._locks[id]
+
+
+def _tags(item: dict[str, Any]) -> list[str]:
+    return [tag for tag in item.get("RepoTags") or () if tag != "<none>:<none>"]
+
+
+async def _outcome(work: Awaitable[None]) -> RuntimeFailure | None:
+    """An expected failure as a value, so that supervision reports only defects."""
+    try:
+        await work
+    except RuntimeFailure as failure:
+        return failure
+    return None
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

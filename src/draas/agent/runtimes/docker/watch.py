@@ -1,0 +1,89 @@
+"""EngineWatch: one subscription to the engine's events that wakes whoever waits for a container.
+
+An event only says "look again"; the truth is what the engine answers then. So a lost event costs time (RECHECK_S), never
+correctness, and one connection serves any number of waiting allocations.
+"""
+
+import asyncio
+import json
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
+from draas.agent.runtimes.docker.container_body import OWNER
+from draas.lib import clock
+from draas.lib.backoff import full_jitter
+from draas.lib.tasks import Tasks
+
+RECHECK_S = 15.0
+RECONNECT_CAP_S = 2.0
+# The engine says that the subscription is there just before it is: ask for the last moments again.
+OVERLAP_S = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class EngineWatch:
+    """`with watch.waiting(name) as changed: look(); await changed()` misses nothing that happens after the look."""
+
+    def __init__(self, api: EngineApi, owner: str, tasks: Tasks) -> None:
+        self._api = api
+        self._filters = filters(type=["container"], event=["start", "die", "oom"], label=[f"{OWNER}={owner}"])
+        self._tasks = tasks
+        self._task: asyncio.Task[None] | None = None
+        self._events: dict[str, set[asyncio.Event]] = {}
+
+    @contextmanager
+    def waiting(self, name: str) -> Iterator[asyncio.Event]:
+        """An Event that is set when something happens to the container `name`, or when the engine is back."""
+        if self._task is None or self._task.done():
+            self._task = self._tasks.spawn(self._follow(), "engine events")
+        event = asyncio.Event()
+        self._events.setdefault(name, set()).add(event)
+        try:
+            yield event
+        finally:
+            waiters = self._events[name]
+            waiters.discard(event)
+            if not waiters:
+                del self._events[name]
+
+    async def _follow(self) -> None:
+        failures = 0
+        while True:
+            try:
+                since = f"{clock.now() - OVERLAP_S:.3f}"
+                async with self._api.stream("GET", "events", filters=self._filters, since=since) as stream:
+                    failures = 0
+                    self._wake_all()
+                    async for line in stream:
+                        self._wake(line)
+            except (EngineAway, EngineError) as error:
+                log.info("engine events ended", reason=str(error))
+            await asyncio.sleep(full_jitter(failures, base_s=0.1, cap_s=RECONNECT_CAP_S, chance=random.random()))
+            failures += 1
+
+    def _wake(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        name = json.loads(line).get("Actor", {}).get("Attributes", {}).get("name", "")
+        for event in self._events.get(name, ()):
+            event.set()
+
+    def _wake_all(self) -> None:
+        for events in self._events.values():
+            for event in events:
+                event.set()
+
+
+async def woken(event: asyncio.Event, timeout_s: float = RECHECK_S) -> bool:
+    """Whether `event` came within `timeout_s`."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,74 @@
+"""The agent's memory of its orders: which assignments it has taken, so that a restart without controller knows their limits.
+
+An append-only file of msgpack items, rewritten at each start. It is not synced: losing its tail costs knowledge of a
+timeout until the controller is back, nothing else.
+"""
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from draas.model.allocation import AllocationId
+from draas.wire.link import Assignment
+
+
+class Journal:
+    """Assignments by id, kept on disk at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[AllocationId, bytes] = {}
+        self._encoder = msgspec.msgpack.Encoder()
+        self._rewrite(self._load())
+        self._file = path.open("ab", buffering=0)
+
+    def get(self, id: AllocationId) -> Assignment | None:
+        """The assignment of this id, if it was taken before."""
+        raw = self._known.get(id)
+        return msgspec.msgpack.decode(raw, type=Assignment) if raw is not None else None
+
+    def put(self, assignment: Assignment) -> None:
+        """Remember it."""
+        raw = self._encoder.encode(assignment)
+        if self._known.get(assignment.id) != raw:
+            self._known[assignment.id] = raw
+            self._append(assignment.id, raw)
+
+    def drop(self, id: AllocationId) -> None:
+        """Forget it."""
+        if self._known.pop(id, None) is not None:
+            self._append(id, b"")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _append(self, id: AllocationId, raw: bytes) -> None:
+        item = self._encoder.encode((id, raw))
+        self._file.write(len(item).to_bytes(4, "big") + item)
+
+    def _load(self) -> dict[AllocationId, bytes]:
+        data = self._path.read_bytes() if self._path.exists() else b""
+        known: dict[AllocationId, bytes] = {}
+        at = 0
+        while at + 4 <= len(data):
+            size = int.from_bytes(data[at : at + 4], "big")
+            item = data[at + 4 : at + 4 + size]
+            try:
+                id, raw = msgspec.msgpack.decode(item, type=tuple[AllocationId, bytes])
+            except msgspec.MsgspecError:
+                break  # a torn tail: the machine went down while it was written
+            known[id] = raw
+            if not raw:
+                del known[id]
+            at += 4 + size
+        return known
+
+    def _rewrite(self, known: dict[AllocationId, bytes]) -> None:
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as out:
+            for id, raw in known.items():
+                item = self._encoder.encode((id, raw))
+                out.write(len(item).to_bytes(4, "big") + item)
+        os.replace(fresh, self._path)
+        self._known = known

@@ -1,0 +1,76 @@
+"""`draas agent` and `draas join`: be a machine of a cluster."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from draas.cli.options import agent_options, default_data_dir, env, first, node_name, number, pairs, read_file
+from draas.cli.running import run_until_stopped
+
+ROLES = frozenset({"worker", "builder", "ingress", "dns"})
+
+
+@click.command()
+@click.option("--url", help="The controller (DRAAS_URL, SCHEDULER_URL, MASTER_URL).")
+@click.option("--token", help="A join token, needed once (DRAAS_JOIN_TOKEN).")
+@click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
+@click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@agent_options
+def agent(**given: Any) -> None:
+    """Run this machine's agent. It dials out to the controller; nothing dials in."""
+    start_agent(given)
+
+
+@click.command()
+@click.argument("url")
+@click.argument("token")
+@click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
+@click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@agent_options
+def join(**given: Any) -> None:
+    """Join the cluster of the controller at URL, then run the agent.
+
+    TOKEN comes from `draas nodes token`; it holds the fingerprint of the controller's CA, so the first contact is verified.
+    """
+    start_agent(given)
+
+
+def start_agent(given: dict[str, Any]) -> None:
+    """Run an agent from flags, environment and file. Raises click.UsageError for a wrong or missing value."""
+    from draas.agent.compose import run_agent
+
+    run_until_stopped(run_agent(agent_config(given)))
+
+
+def agent_config(given: dict[str, Any]) -> Any:
+    """The AgentConfig that flags, environment and file make."""
+    from draas.agent.config import AgentConfig
+    from draas.model.resources import MIB
+
+    file = read_file("agent", given.get("config"))
+    url = first(given.get("url"), env("DRAAS_URL", "SCHEDULER_URL", "MASTER_URL"), file.get("url"))
+    data_dir = first(given.get("data_dir"), env("DRAAS_DATA_DIR"), file.get("data_dir"))
+    folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
+    if url is None and not (folder / "agent" / "identity.json").exists():
+        raise click.UsageError("DRAAS_URL is not set: give the controller's address (--url, or DRAAS_URL)")
+    roles = tuple(part.strip() for part in str(first(given.get("role"), file.get("role"), "worker,builder")).split(","))
+    if wrong := [role for role in roles if role not in ROLES]:
+        raise click.UsageError(f"--role {wrong[0]!r} is not known; known are {', '.join(sorted(ROLES))}")
+    cpus = number(first(given.get("cpus"), env("DRAAS_NODE_CPUS"), file.get("cpus")), "--cpus", 0.1, 4096)
+    memory = number(
+        first(given.get("memory_mb"), env("DRAAS_NODE_MEMORY_MB"), file.get("memory_mb")), "--memory-mb", 16, 2**26
+    )
+    return AgentConfig(
+        url=url or "",
+        data_dir=folder / "agent",
+        name=node_name(first(given.get("name"), file.get("name"))),
+        token=first(given.get("token"), env("DRAAS_JOIN_TOKEN"), file.get("token")),
+        host_jobs=first(given.get("allow_host_jobs"), env("DRAAS_ALLOW_HOST_JOBS"), file.get("allow_host_jobs"), "off"),
+        roles=roles,
+        labels={**file.get("labels", {}), **pairs(given.get("label") or (), "--label")},
+        cpus=cpus,
+        memory_bytes=int(memory * MIB) if memory is not None else None,
+        docker_host=env("DOCKER_HOST"),
+        address=env("DRAAS_ADVERTISE", "AGENT_IP") or "",
+    )

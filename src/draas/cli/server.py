@@ -1,0 +1,84 @@
+"""`draas server`: be the controller."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import click
+
+from draas.cli.options import default_data_dir, env, first, listen_address, read_file
+from draas.cli.running import run_until_stopped
+
+
+def server_options(command: Any) -> Any:
+    """The flags that `server` and `up` share."""
+    for option in reversed(
+        (
+            click.option("--listen", help="HOST:PORT (DRAAS_LISTEN; default 127.0.0.1:8000)."),
+            click.option("--data-dir", help="Where everything is kept (DRAAS_DATA_DIR)."),
+            click.option("--config", help="A TOML file with the same names (default /etc/draas/controller.toml)."),
+            click.option("--advertise", help="URL by which other machines reach this controller."),
+            click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
+            click.option("--tls-key", help="Its private key (PEM)."),
+            click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@server_options
+def server(**given: Any) -> None:
+    """Run a controller: API, scheduler and the agents' link on one port."""
+    run_until_stopped(serve(server_config(given)))
+
+
+async def serve(config: Any) -> None:
+    """A controller until cancelled; says where it is, and the admin key once."""
+    from draas.server.main import running_controller
+
+    async with running_controller(config) as controller:
+        announce(controller, config)
+        raise await asyncio.shield(controller.ended)
+
+
+def announce(controller: Any, config: Any) -> None:
+    """What the person who started it needs to know."""
+    click.echo(f"DRaaS controller at {controller.url}")
+    if controller.admin_key is not None:
+        click.echo(f"Admin key, shown this once: {controller.admin_key}")
+    if config.is_open:
+        click.echo("Open: no key is needed from this machine (--open).")
+    if config.tls == "off" and config.host not in ("127.0.0.1", "::1", "localhost"):
+        click.echo(
+            "WARNING: DRAAS_TLS=off: everything, keys too, crosses the network unencrypted. For laboratories only."
+        )
+
+
+def server_config(given: dict[str, Any]) -> Any:
+    """The ServerConfig that flags, environment and file make. Raises click.UsageError for a wrong value."""
+    from draas.server.config import ServerConfig
+
+    file = read_file("controller", given.get("config"))
+    host, port = listen_address(first(given.get("listen"), env("DRAAS_LISTEN"), file.get("listen"), "127.0.0.1:8000"))
+    data_dir = first(given.get("data_dir"), env("DRAAS_DATA_DIR"), file.get("data_dir"))
+    folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
+    tls = first(env("DRAAS_TLS"), file.get("tls"), "auto")
+    if tls not in ("auto", "off", "on"):
+        raise click.UsageError(f"DRAAS_TLS must be auto or off, not {tls!r}")
+    certificate = first(given.get("tls_cert"), env("DRAAS_TLS_CERT"), file.get("tls_cert"))
+    private_key = first(given.get("tls_key"), env("DRAAS_TLS_KEY"), file.get("tls_key"))
+    if (certificate is None) != (private_key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither")
+    return ServerConfig(
+        data_dir=folder / "controller",
+        host=host,
+        port=port,
+        tls="off" if tls == "off" else "auto",
+        certificate=Path(certificate) if certificate else None,
+        private_key=Path(private_key) if private_key else None,
+        advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
+        is_open=bool(given.get("is_open") or file.get("open", False)),
+        admin_key=env("DRAAS_ADMIN_KEY"),
+    )

@@ -1,0 +1,21 @@
+"""Policy: the spans and limits by which the controller decides, each with its argument."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Seconds everywhere. The defaults suit a few dozen machines on ordinary networks."""
+
+    heartbeat_s: float = 1.0
+    disconnected_after_s: float = 3.0  # three heartbeats: one lost packet is no news
+    down_after_s: float = 6.0  # long enough for an agent to restart, short enough to re-run work soon
+    lease_s: float = 30.0  # an exclusive job's right to run without word from the controller
+    lease_margin_s: float = 2.0  # stopping takes time; re-run only when surely over
+    mass_loss_hold_s: float = 60.0  # most of a fleet gone at once is more likely our own network
+    retry_base_s: float = 1.0
+    retry_cap_s: float = 300.0
+    log_cap_bytes: int = 100_000_000
+    job_retention_s: float = 30 * 86400.0
+    log_retention_s: float = 14 * 86400.0
+    placements_per_tick: int = 512  # keeps a tick, and so the wait of an API call, short

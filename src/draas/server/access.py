@@ -1,0 +1,184 @@
+"""Access: keys, roles and the one table of what each route needs. Default deny."""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from draas.lib import clock, ids
+from draas.model.errors import Forbidden, Invalid, Unauthenticated
+from draas.server.services.controller import Controller
+from draas.store.store import Key, Role, Write
+
+OPEN_KEY = Key(id="open", digest="", role="admin", name="--open")
+MIN_ADMIN_KEY = 8  # characters of a given DRAAS_ADMIN_KEY; made ones have 32 random ones
+MAX_KEY = 512
+
+
+class Need(IntEnum):
+    """What a caller needs at least. PUBLIC: nothing (health), or the body says it (a join token)."""
+
+    PUBLIC = 0
+    VIEWER = 1
+    DEPLOYER = 2
+    ADMIN = 3
+    NODE = 9  # a node's identity and no other key
+
+
+class Rule(NamedTuple):
+    """`whole`: a key that is scoped to one project will not do, as the route concerns the whole cluster."""
+
+    need: Need
+    whole: bool = False
+
+
+_VIEW, _DEPLOY, _ADMIN = Rule(Need.VIEWER), Rule(Need.DEPLOYER), Rule(Need.ADMIN, whole=True)
+ROUTES: Mapping[tuple[str, str], Rule] = {
+    ("GET", "/healthz"): Rule(Need.PUBLIC),
+    ("GET", "/readyz"): Rule(Need.PUBLIC),
+    ("GET", "/metrics"): Rule(Need.VIEWER, whole=True),
+    ("GET", "/docs"): _VIEW,
+    ("GET", "/api/openapi.json"): _VIEW,
+    ("POST", "/api/jobs"): _DEPLOY,
+    ("POST", "/api/jobs/batch"): _DEPLOY,
+    ("GET", "/api/jobs"): _VIEW,
+    ("GET", "/api/jobs/{id}"): _VIEW,
+    ("GET", "/api/jobs/{id}/logs"): _VIEW,
+    ("GET", "/api/jobs/{id}/explain"): _VIEW,
+    ("POST", "/api/jobs/{id}/cancel"): _DEPLOY,
+    ("POST", "/api/jobs/{id}/retry"): _DEPLOY,
+    ("DELETE", "/api/jobs/{id}"): _DEPLOY,
+    ("GET", "/api/nodes"): _VIEW,
+    ("GET", "/api/nodes/{id}"): _VIEW,
+    ("PATCH", "/api/nodes/{id}"): _ADMIN,
+    ("DELETE", "/api/nodes/{id}"): _ADMIN,
+    ("POST", "/api/join-tokens"): _ADMIN,
+    ("POST", "/api/join"): Rule(Need.PUBLIC),
+    ("GET", "/api/events"): _VIEW,
+    ("GET", "/api/keys"): _ADMIN,
+    ("POST", "/api/keys"): _ADMIN,
+    ("DELETE", "/api/keys/{id}"): _ADMIN,
+    ("WS", "/api/link"): Rule(Need.NODE),
+}
+_RANK: Mapping[Role, Need] = {"viewer": Need.VIEWER, "deployer": Need.DEPLOYER, "admin": Need.ADMIN, "node": Need.NODE}
+_NO_KEY = "no key: send Authorization: Bearer KEY (the admin key was printed at the controller's first start)"
+_BAD_KEY = "the key is wrong, expired or revoked: ask an admin for a new one (draas keys)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, as far as the transport knows: the peer's address and what the headers say."""
+
+    authorization: str | None
+    peer: str | None = None
+    host: str = ""
+    origin: str | None = None
+
+
+def authenticate(controller: Controller, caller: Caller, now: float, *, is_open: bool = False) -> Key:
+    """The caller's key; with `is_open` a local caller needs none. Raises Unauthenticated, or Forbidden for a foreign page.
+
+    The key is looked up by the digest of its secret, so that no comparison's duration says anything about the secret.
+    """
+    if is_open:
+        check_local(caller)
+    if caller.authorization is None:
+        if is_open:
+            return OPEN_KEY
+        raise Unauthenticated(_NO_KEY)
+    scheme, _, given = caller.authorization.partition(" ")
+    given = given.strip()
+    if scheme.lower() != "bearer" or not given:
+        raise Unauthenticated(_NO_KEY)
+    if len(given) > MAX_KEY:
+        raise Unauthenticated(_BAD_KEY)
+    key = controller.key(ids.digest(given))
+    if key is None or (key.expires_at is not None and key.expires_at <= now):
+        raise Unauthenticated(_BAD_KEY)
+    return key
+
+
+def authenticate_node(controller: Controller, headers: Mapping[str, str]) -> Key:
+    """The node whose key the headers carry. Raises Unauthenticated, or Forbidden where the key is no node's."""
+    key = authenticate(controller, Caller(authorization=headers.get("authorization")), clock.now())
+    authorize(key, ROUTES["WS", "/api/link"])
+    return key
+
+
+def authorize(key: Key, rule: Rule) -> None:
+    """Raises Forbidden where `key` does not meet `rule`. A node's identity opens nothing but what needs a node."""
+    rank = _RANK[key.role]
+    if rank == Need.NODE or rule.need == Need.NODE:
+        if rank != rule.need:
+            raise Forbidden(f"a key of role {key.role} cannot do this: it is for {rule.need.name.lower()} keys")
+    elif rank < rule.need:
+        raise Forbidden(f"the key's role is {key.role}: this needs {rule.need.name.lower()}")
+    if rule.whole and key.project is not None:
+        raise Forbidden(f"the key is for project {key.project} only: this concerns the whole cluster")
+
+
+def check_local(caller: Caller) -> None:
+    """Refuse, in open mode, whoever is not on this machine and any web page that is not our own.
+
+    A page of another site reaches loopback through the user's browser: by a name that resolves there (DNS rebinding; the
+    Host header tells) or straight (the Origin header tells). Raises Forbidden.
+    """
+    if caller.peer is not None and not is_loopback(caller.peer):
+        raise Forbidden("without keys (--open) only this machine may call")
+    if not is_loopback(_host_name(caller.host)):
+        raise Forbidden("without keys (--open) the Host must be localhost, 127.0.0.1 or [::1]")
+    if caller.origin is not None and urlsplit(caller.origin).netloc.lower() != caller.host.lower():
+        raise Forbidden("without keys (--open) pages of other origins may not call")
+
+
+def _host_name(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def is_loopback(name: str) -> bool:
+    """Whether `name` is an address of this machine alone: localhost, 127.0.0.0/8 or ::1."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check_open(is_open: bool, listen_host: str) -> None:
+    """Raises Invalid where the API would be open to other machines."""
+    if is_open and not is_loopback(listen_host):
+        raise Invalid(f"--open gives everybody admin rights, so it is refused on {listen_host}: listen on 127.0.0.1")
+
+
+def make_key(role: Role, *, name: str = "", project: str | None = None, ttl_s: float | None = None) -> tuple[Key, str]:
+    """A fresh key and its secret, not stored yet."""
+    secret, now = ids.secret("draas"), clock.now()
+    expires_at = now + ttl_s if ttl_s is not None else None
+    key = Key(
+        id=ids.new("k"), digest=ids.digest(secret), role=role, name=name, project=project, created_at=now,
+        expires_at=expires_at,
+    )  # fmt: skip
+    return key, secret
+
+
+async def first_admin_key(controller: Controller, given: str | None) -> str | None:
+    """Make the first admin key where there is none: `given`, or a random one, which is returned to be printed once.
+
+    Raises Invalid where `given` is too short or not plain text.
+    """
+    present = controller.keys()
+    if any(key.role == "admin" and key.project is None for key in present):
+        return None
+    key, secret = make_key("admin", name="first")
+    if given is not None:
+        if not MIN_ADMIN_KEY <= len(given) <= MAX_KEY or not given.isascii() or not given.isprintable() or " " in given:
+            raise Invalid(f"DRAAS_ADMIN_KEY must be {MIN_ADMIN_KEY} to {MAX_KEY} plain characters without blanks")
+        key = Key(id=key.id, digest=ids.digest(given), role="admin", name="DRAAS_ADMIN_KEY", created_at=key.created_at)
+    await controller.write(Write(keys=(key,)))
+    return None if given is not None else secret

@@ -1,0 +1,85 @@
+"""The FastAPI application: routes put together and checked against the table of access."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import structlog
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from draas.server.access import ROUTES
+from draas.server.api import describe, events, health, jobs, join, keys, logs, metrics, nodes
+from draas.server.api.config import ApiConfig
+from draas.server.api.guard import Api
+from draas.server.api.once import Once
+from draas.server.api.problems import problem
+from draas.server.services.controller import Controller
+
+log = structlog.get_logger(__name__)
+NOUNS = (health, jobs, logs, nodes, join, events, keys, metrics, describe)
+BATCHES_AT_ONCE = 4  # of up to 64 MiB each
+Link = Callable[[WebSocket], Awaitable[None]]
+
+
+def create_app(controller: Controller, config: ApiConfig, link: Link | None = None) -> FastAPI:
+    """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
+
+    Raises RuntimeError where a route is not in the table of access, or the other way round.
+    """
+    app = FastAPI(
+        title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    # Not include_router: it makes each route again on the way, where these are complete.
+    for noun in NOUNS:
+        app.router.routes.extend(noun.router.routes)
+    if link is not None:
+        app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(Exception, _on_defect)
+    check_table(routes_of(app), with_link=link is not None)
+    return app
+
+
+def routes_of(app: FastAPI) -> set[tuple[str, str]]:
+    """(method, path template) of every route, WS for a WebSocket's."""
+    found: set[tuple[str, str]] = set()
+    for route in app.routes:
+        if isinstance(route, WebSocketRoute):
+            found.add(("WS", route.path_format))
+        elif isinstance(route, APIRoute | Route):
+            found |= {(method, route.path_format) for method in route.methods or ()}
+        else:
+            found.add(("?", repr(route)))
+    return found
+
+
+def check_table(routes: set[tuple[str, str]], *, with_link: bool) -> None:
+    """Raises RuntimeError naming the routes that only one of `routes` and the table has."""
+    table = {route for route in ROUTES if with_link or route[0] != "WS"}
+    if odd := routes ^ table:
+        raise RuntimeError(f"routes and the table in draas.server.access disagree on {sorted(odd)}")
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    """Raised by the framework: no such path, wrong method."""
+    told = cast(HTTPException, error)
+    details = {
+        404: f"there is no {request.url.path[:128]}: see /docs",
+        405: f"{request.method[:16]} is not possible here: see /docs",
+    }
+    answer = problem(told.status_code, details.get(told.status_code, str(told.detail)))
+    for name, value in (told.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def _on_defect(request: Request, error: Exception) -> Response:
+    log.error("request failed", method=request.method, path=request.url.path[:256], exc_info=error)
+    return problem(500, "a defect in DRaaS: the controller's log has the details")

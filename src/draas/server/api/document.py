@@ -1,0 +1,54 @@
+"""Document: what the OpenAPI description says of answers and of bodies that are validated from raw bytes."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from draas.server.api.problems import MEDIA_TYPE
+from draas.wire.views import ProblemView
+
+_PROBLEMS = {
+    400: "Bad input; `errors` says where",
+    401: "No key, or one that is wrong, expired or revoked",
+    403: "The key's role does not allow it",
+    404: "No such object",
+    409: "The object's state does not allow it",
+    413: "The body is too large",
+    415: "The body is not JSON",
+    503: "The controller cannot do it now",
+}
+IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repeated request with the same key is answered like the first and does nothing",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x20-\\x7e]+$"},
+}
+Answers = dict[int | str, dict[str, Any]]
+
+
+def answers(good: dict[int, Any], *problems: int) -> Answers:
+    """`responses` of a route: status > view (None: no body; a media type as text: not JSON), and its problems."""
+    told: Answers = {}
+    for status, view in good.items():
+        if view is None:
+            told[status] = {"description": "Done"}
+        elif isinstance(view, str):
+            told[status] = {"description": "Done", "content": {media: {} for media in view.split()}}
+        else:
+            told[status] = {"description": "Done", "model": view}
+    for status in problems:
+        told[status] = {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": _ref(ProblemView)}}}
+    return told
+
+
+def body(model: type[BaseModel], *, required: bool = True, idempotent: bool = True) -> dict[str, Any]:
+    """`openapi_extra` of a POST or PATCH whose body the route validates itself."""
+    return {
+        "requestBody": {"required": required, "content": {"application/json": {"schema": _ref(model)}}},
+        "parameters": [IDEMPOTENCY] if idempotent else [],
+    }
+
+
+def _ref(model: type) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}

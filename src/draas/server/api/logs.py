@@ -1,0 +1,163 @@
+"""GET /api/jobs/{id}/logs: an attempt's output as it was written, or as numbered events; whole, in part, or followed.
+
+Without `attempt` it is the latest one. Following goes on with each further attempt until the job has ended, and waits
+for the first one of a job that is still queued; with `attempt` it ends with that attempt.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from draas.lib import clock
+from draas.model.allocation import Allocation
+from draas.model.errors import Fault, Invalid, NotFound
+from draas.model.job import Job
+from draas.server.api import render, sse
+from draas.server.api.document import answers
+from draas.server.api.guard import GuardedRoute, api_of, key_of, visible
+from draas.server.api.jobs import Id
+from draas.server.services.controller import Controller
+from draas.store import logs as stored
+from draas.store.logs import Line
+from draas.wire.records import Stream
+from draas.wire.views import LogLineView
+
+router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
+_AGO = re.compile(r"(\d{1,9})([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class LogQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    attempt: int | None = Field(None, ge=1, le=10_000, description="default: the latest")
+    stream: Literal["stdout", "stderr", "notice"] | None = None
+    tail: int | None = Field(None, ge=0, le=1_000_000, description="only the last N lines that match")
+    since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
+    grep: str | None = Field(None, max_length=512, description="a regular expression that lines must match")
+    follow: bool = False
+
+
+@router.get(
+    "/api/jobs/{id}/logs",
+    summary="Output of a job: text, or numbered events with Accept: text/event-stream",
+    responses=answers({200: "text/plain text/event-stream"}, 400, 401, 403, 404, 503),
+)
+async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) -> Response:
+    api, wants_events = api_of(request), sse.wants_events(request)
+    job = visible(key_of(request), await api.controller.job(id))
+    resume = sse.last_event_id(request, parts=2) if wants_events else None
+    wanted = parse_query(query, clock.now())
+    start = resume[0] if resume is not None and query.attempt is None else query.attempt or _latest(job)
+    if (
+        start > len(job.attempts)
+        and (not query.follow or job.ended)
+        and (query.attempt is not None or resume is not None)
+    ):
+        raise NotFound(f"job {job.id} has {len(job.attempts)} attempts: there is no attempt {start}")
+    if resume is not None and resume[0] == start:
+        wanted = replace(wanted, after_line=resume[1], tail=None)
+    attempts = _attempts(api.controller, job, start, follow=query.follow, only=query.attempt is not None)
+    if wants_events:
+        return sse.events_response(_events(api.controller, job, attempts, wanted, query.follow), api.config.beat_s)
+    headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    pieces = _text(api.controller, attempts, wanted, query.follow)
+    return StreamingResponse(pieces, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+def parse_query(query: LogQuery, now: float) -> stored.Query:
+    """What the log store is asked. Raises Invalid where a time or an expression means nothing."""
+    if query.grep is not None:
+        try:
+            re.compile(query.grep)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise Invalid("the request is not valid", (Fault("grep", f"is no regular expression: {error}"),)) from None
+    return stored.Query(
+        stream=Stream[query.stream.upper()] if query.stream is not None else None,
+        tail=query.tail,
+        since=parse_since(query.since, now) if query.since else None,
+        grep=query.grep or None,
+    )
+
+
+def parse_since(text: str, now: float) -> float:
+    """Unix seconds of an RFC 3339 time, of Unix seconds, or of an age ("10m"). Raises Invalid."""
+    if (ago := _AGO.fullmatch(text)) is not None:
+        return now - int(ago[1]) * _UNIT_S[ago[2]]
+    if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text):
+        return float(text)
+    try:
+        return clock.parse_rfc3339(text)
+    except (ValueError, OverflowError):
+        told = "is no time: write 2026-01-31T09:05:00Z, Unix seconds, or an age such as 30s, 10m, 2h, 1d"
+        raise Invalid("the request is not valid", (Fault("since", told),)) from None
+
+
+def _latest(job: Job) -> int:
+    return max(1, len(job.attempts))
+
+
+async def _attempts(
+    controller: Controller, job: Job, start: int, *, follow: bool, only: bool
+) -> AsyncIterator[Allocation]:
+    """The attempts from number `start`, each as soon as it is there; without `follow` the one that is there now."""
+    number = start
+    while True:
+        if number <= len(job.attempts):
+            yield job.attempts[number - 1]
+            if only or not follow:
+                return
+            number += 1
+            job = await controller.job(job.id)
+        elif job.ended or not follow:
+            return
+        else:
+            job = await controller.changed_job(job.id, job)
+
+
+async def _text(
+    controller: Controller, attempts: AsyncIterator[Allocation], wanted: stored.Query, follow: bool
+) -> AsyncIterator[bytes]:
+    try:
+        async for attempt in attempts:
+            async for lines in controller.logs.read(attempt.id, wanted, follow):
+                yield b"".join([line.data if line.partial else line.data + b"\n" for line in lines])
+            wanted = replace(wanted, after_line=0, tail=None)
+    except NotFound:
+        return  # deleted while it was followed: there is no more
+
+
+async def _events(
+    controller: Controller, job: Job, attempts: AsyncIterator[Allocation], wanted: stored.Query, follow: bool
+) -> AsyncIterator[bytes]:
+    try:
+        async for attempt in attempts:
+            about = {"attempt": attempt.number, "id": attempt.id, "node": attempt.node_name}
+            yield sse.frame("attempt", render.encode(about))
+            async for lines in controller.logs.read(attempt.id, wanted, follow):
+                yield b"".join([_line_event(attempt.number, line) for line in lines])
+            wanted = replace(wanted, after_line=0, tail=None)
+        job = await controller.job(job.id)
+    except NotFound:
+        yield sse.frame("end", render.encode({"state": "deleted", "exit_code": None}))
+        return
+    summary = render.render_summary(job)
+    yield sse.frame("end", render.encode({name: summary[name] for name in ("state", "reason", "cause", "exit_code")}))
+
+
+def _line_event(attempt: int, line: Line) -> bytes:
+    view: LogLineView = {
+        "attempt": attempt,
+        "line": line.number,
+        "at": clock.rfc3339(line.at_ms / 1000),
+        "stream": Stream(line.stream).name.lower(),
+        "text": line.data.decode(errors="replace"),
+        "partial": line.partial,
+    }
+    return sse.frame("line", render.encode(view), f"{attempt}:{line.number}")

@@ -1,0 +1,101 @@
+"""GET /metrics: the cluster's figures in Prometheus text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import Response
+
+from draas.model.job import JobState
+from draas.model.node import Node, NodeState
+from draas.model.resources import NOTHING, Resources
+from draas.server.api.document import answers
+from draas.server.api.guard import GuardedRoute, api_of
+from draas.server.services.controller import Controller
+from draas.store.store import JobFilter
+
+router = APIRouter(route_class=GuardedRoute, tags=["health"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """One look at the cluster."""
+
+    jobs: Mapping[JobState, int]
+    nodes: Sequence[tuple[Node, Resources]]  # with what is reserved there
+    queue_length: int
+    last_event: int
+    in_trouble: bool
+
+
+@router.get("/metrics", summary="Figures for Prometheus", responses=answers({200: "text/plain"}, 401, 403, 503))
+async def metrics(request: Request) -> Response:
+    registry = CollectorRegistry()
+    registry.register(FiguresCollector(await read_figures(api_of(request).controller)))
+    ProcessCollector(registry=registry)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+async def read_figures(controller: Controller) -> Figures:
+    """Ask the controller for all figures."""
+    return Figures(
+        jobs={state: (await controller.list_jobs(JobFilter(state=state), None, 1)).total for state in JobState},
+        nodes=[(node, controller.reserved(node)) for node in await controller.nodes()],
+        queue_length=controller.queue_length(),
+        last_event=controller.last_event,
+        in_trouble=bool(controller.trouble),
+    )
+
+
+class FiguresCollector(Collector):
+    """Figures as metric families."""
+
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        figures = self._figures
+        yield _by(
+            "draas_jobs", "Jobs kept, by state", "state", {state.value: figures.jobs[state] for state in JobState}
+        )
+        yield GaugeMetricFamily("draas_queue_length", "Jobs that wait for a place", value=figures.queue_length)
+        states = [node.state for node, _ in figures.nodes]
+        yield _by("draas_nodes", "Nodes, by state", "state", {state.value: states.count(state) for state in NodeState})
+        yield from self._amounts()
+        yield from self._loads()
+        yield CounterMetricFamily("draas_events", "Events so far", value=figures.last_event)
+        trouble = "1 while the controller cannot take work"
+        yield GaugeMetricFamily("draas_trouble", trouble, value=int(figures.in_trouble))
+
+    def _amounts(self) -> Iterator[Metric]:
+        here = [(node, used) for node, used in self._figures.nodes if node.state is not NodeState.LEFT]
+        total = sum((node.facts.capacity for node, _ in here), NOTHING)
+        used = sum((used for _, used in here), NOTHING)
+        for name, amount in (("total", total), ("reserved", used)):
+            cpu, memory = f"draas_cpu_cores_{name}", f"draas_memory_bytes_{name}"
+            yield GaugeMetricFamily(cpu, f"Cores of all nodes: {name}", value=amount.cpu_millis / 1000)
+            yield GaugeMetricFamily(memory, f"Memory of all nodes: {name}", value=amount.memory_bytes)
+            yield GaugeMetricFamily(f"draas_gpus_{name}", f"GPUs of all nodes: {name}", value=amount.gpus)
+
+    def _loads(self) -> Iterator[Metric]:
+        nodes = [node for node, _ in self._figures.nodes]
+        yield _by(
+            "draas_node_cpu_percent", "CPU use, 0..100", "node", {node.name: node.load.cpu_percent for node in nodes}
+        )
+        yield _by(
+            "draas_node_memory_used_bytes", "Memory in use", "node", {n.name: n.load.memory_used_bytes for n in nodes}
+        )
+        yield _by("draas_node_disk_used_bytes", "Disk in use", "node", {n.name: n.load.disk_used_bytes for n in nodes})
+
+
+def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, told, labels=[label])
+    for value_of, value in values.items():
+        family.add_metric([value_of], value)
+    return family

@@ -1,0 +1,25 @@
+"""What a controller is told: by flag, environment or file (read in draas.cli), as one value."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from draas.model.policy import Policy
+
+DEFAULT_PORT = 8000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """`advertise` is the URL by which other machines reach it; empty: made from the listening address."""
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    tls: Literal["auto", "off"] = "auto"  # auto: on every address but loopback
+    certificate: Path | None = None  # the owner's own, with `private_key`
+    private_key: Path | None = None
+    advertise: str = ""
+    is_open: bool = False
+    admin_key: str | None = None
+    policy: Policy = Policy()

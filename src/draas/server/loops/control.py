@@ -1,0 +1,418 @@
+"""The control loop: take what arrived, decide (draas.scheduler.control), commit in one transaction, and only then answer and act.
+
+While one tick is being committed the next is decided; its commit waits for the first.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from draas.lib import clock
+from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
+from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob
+from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
+from draas.model.explanation import Explanation
+from draas.model.job import Job, JobId, JobState
+from draas.model.node import Facts, Load, Node
+from draas.model.plan import Plan
+from draas.model.policy import Policy
+from draas.model.resources import NOTHING, Resources
+from draas.scheduler.control import Control
+from draas.server.services.controller import Idempotency, Reply
+from draas.store.logs import LogStore
+from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
+from draas.wire.link import Assign
+
+log = structlog.get_logger(__name__)
+
+TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
+COMMIT_AGAIN_S = 1.0
+EVENTS_PAGE = 500
+
+Render = Callable[[Sequence[Job], Sequence[Node]], Reply]
+
+
+@dataclass(slots=True)
+class Tick:
+    """What one tick made, on its way to disk, and who waits for it."""
+
+    write: Write
+    orders: dict[NodeId, Assign]
+    replies: list[tuple[asyncio.Future[Reply], Reply]] = field(default_factory=list)
+    then: list[Callable[[], None]] = field(default_factory=list)
+
+
+class ControlLoop:
+    """Implements draas.server.services.controller.Controller, and takes the agents' messages from draas.server.link."""
+
+    def __init__(self, store: Store, logs: LogStore, policy: Policy) -> None:
+        self.logs = logs
+        self.policy = policy
+        self.control: Control
+        self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
+        self.drop_link: Callable[[NodeId], None] = lambda _node: None
+        self.trouble = "the controller is starting"
+        self._store = store
+        self._inbox: list[Callable[[Tick, float], None]] = []
+        self._wake = asyncio.Event()
+        self._keys: dict[str, Key] = {}
+        self._tokens: dict[str, JoinToken] = {}
+        self._deleted: dict[JobId, Job] = {}  # until their output is dropped, after the commit
+        self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
+        self._committed: asyncio.Future[None] | None = None
+        self._watched: dict[JobId, asyncio.Future[None]] = {}
+        self._new_events = asyncio.Event()
+        self._last_event = 0
+
+    async def open(self) -> None:
+        """Load what is durable and be ready to decide. Raises StoreFailure."""
+        snapshot = await self._store.open()
+        self._keys = {key.digest: key for key in snapshot.keys}
+        self._tokens = {token.digest: token for token in snapshot.tokens}
+        self.control = Control(
+            snapshot.jobs, snapshot.nodes, snapshot.next_seq, snapshot.epoch, self.policy, clock.steady()
+        )
+        self.trouble = ""
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Tick for ever."""
+        committing: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await self._wait_for_work()
+                tick = self._decide()
+                if committing is not None:
+                    await committing
+                committing = None
+                if tick is not None:
+                    committing = asyncio.ensure_future(self._commit(tick))
+        finally:
+            if committing is not None:
+                await committing
+
+    async def _wait_for_work(self) -> None:
+        try:
+            async with asyncio.timeout(TICK_S):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    def _decide(self) -> Tick | None:
+        now = clock.steady()
+        inbox, self._inbox = self._inbox, []
+        tick = Tick(write=Write(), orders={})
+        for item in inbox:
+            item(tick, now)
+        self.control.tick(now)
+        plan = self.control.take()
+        tick.orders = self.control.orders()
+        tick.write = replace(tick.write, plan=plan)
+        if not inbox and not plan and not tick.orders:
+            return None
+        self._committed = asyncio.get_running_loop().create_future()
+        tick.then.append(_finisher(self._committed))
+        return tick
+
+    async def _commit(self, tick: Tick) -> None:
+        """Make `tick` durable, however long that takes; then answer, and send the orders."""
+        while tick.write != NOTHING_TO_WRITE:
+            try:
+                self._last_event = max(self._last_event, await self._store.commit(tick.write))
+            except StoreFailure as failure:
+                if not self.trouble:
+                    log.error("cannot commit; answering nobody until it works", reason=failure.detail)
+                self.trouble = failure.detail
+                for waiting, _ in tick.replies:
+                    _fail(waiting, Unavailable(failure.detail))
+                await asyncio.sleep(COMMIT_AGAIN_S)
+            else:
+                break
+        self.trouble = ""
+        for waiting, reply in tick.replies:
+            if not waiting.done():
+                waiting.set_result(reply)
+        for follow_up in tick.then:  # a welcome among them comes before what has changed since
+            follow_up()
+        for node_id, assign in tick.orders.items():
+            self.send_orders(node_id, assign)
+        if tick.write.plan.events:
+            self._new_events.set()
+            self._new_events = asyncio.Event()
+        if self._watched:
+            self._tell_watchers(tick.write.plan)
+        await self._close_outputs(tick.write.plan)
+
+    def _tell_watchers(self, plan: Plan) -> None:
+        for id in (*(job.id for job in plan.jobs), *plan.gone_jobs):
+            watching = self._watched.pop(id, None)
+            if watching is not None and not watching.done():
+                watching.set_result(None)
+
+    async def _close_outputs(self, plan: Plan) -> None:
+        """Tell the log store which outputs end without their agent saying so."""
+        for job in plan.jobs:
+            last = job.attempts[-1] if job.attempts else None
+            if (
+                last is not None
+                and last.ended
+                and (last.state is AllocationState.LOST or last.observed.started_at is None)
+            ):
+                await self.logs.close_output(last.id)
+        if plan.gone_jobs:
+            gone = [self._deleted.pop(id, None) for id in plan.gone_jobs]
+            await self.logs.drop([attempt.id for job in gone if job is not None for attempt in job.attempts])
+
+    def post(self, item: Callable[[Tick, float], None]) -> None:
+        """Put something into the next tick."""
+        self._inbox.append(item)
+        self._wake.set()
+
+    async def _settled(self) -> None:
+        """Wait until all that has been decided is durable. Raises Unavailable while commits fail."""
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        committed = self._committed
+        while committed is not None and not committed.done():
+            await asyncio.wait({committed}, timeout=COMMIT_AGAIN_S)
+            if self.trouble:
+                raise Unavailable(self.trouble)
+
+    # --- the Controller protocol ---
+
+    async def command(self, command: Command, render: Render, idempotency: Idempotency | None = None) -> Reply:
+        """See Controller.command."""
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        loaded, known = await self._load_for(command)
+        if idempotency is not None:
+            if (done := await self.replay(idempotency)) is not None:
+                return done
+            if (first := self._in_flight.get(idempotency.key)) is not None:
+                _check_same(first[0], idempotency)
+                return await asyncio.shield(first[1])
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def decide(tick: Tick, now: float) -> None:
+            try:
+                jobs, nodes = self.control.command(command, now, loaded, known)
+                reply = render(jobs, nodes)
+            except DraasError as error:
+                _fail(waiting, error)
+                return
+            tick.replies.append((waiting, reply))
+            if isinstance(command, DeleteJob) and loaded is not None:
+                self._deleted[loaded.id] = loaded
+            if isinstance(command, RemoveNode):
+                self._revoke_node(tick, command.id)
+            if idempotency is not None:
+                answer = Answer(
+                    key=idempotency.key, digest=idempotency.digest, status=reply.status, body=reply.body, at=now
+                )
+                tick.write = replace(tick.write, answers=(*tick.write.answers, answer))
+
+        if idempotency is not None:
+            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
+            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
+        self.post(decide)
+        return await asyncio.shield(waiting)
+
+    async def _load_for(self, command: Command) -> tuple[Job | None, Mapping[JobId, JobState]]:
+        """What a command needs of jobs that are not live."""
+        if not isinstance(command, CancelJob | RetryJob | DeleteJob):
+            return None, {}
+        job = self._in_memory(command.id) or await self._store.job(command.id)
+        if job is None or isinstance(command, CancelJob | DeleteJob):
+            return job, {}
+        needed = await self.jobs(job.spec.needs)
+        return job, {id: need.state for id, need in needed.items()}
+
+    async def replay(self, idempotency: Idempotency) -> Reply | None:
+        """See Controller.replay."""
+        answer = await self._store.answer(idempotency.key)
+        if answer is None:
+            return None
+        _check_same(answer.digest, idempotency)
+        return Reply(answer.status, answer.body)
+
+    def _in_memory(self, id: JobId) -> Job | None:
+        return self.control.cluster.jobs.get(id) or self.control.recent.get(id)
+
+    async def job(self, id: JobId) -> Job:
+        """The job as it is, once that is durable. Raises NotFound."""
+        job = self._in_memory(id)
+        await self._settled()
+        job = job or await self._store.job(id)
+        if job is None:
+            raise NotFound(f"there is no job {id!r}")
+        return job
+
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
+        """Those of `ids` that exist."""
+        found = {id: job for id in ids if (job := self._in_memory(id)) is not None}
+        await self._settled()
+        missing = [id for id in ids if id not in found]
+        return {**found, **(await self._store.jobs(missing) if missing else {})}
+
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
+        """A page of jobs as they are durable."""
+        await self._settled()
+        return await self._store.list_jobs(match, below, limit)
+
+    async def explain(self, id: JobId) -> Explanation:
+        """Why a job is where it is."""
+        return self.control.explain(await self.job(id), clock.steady())
+
+    async def nodes(self) -> Sequence[Node]:
+        """All nodes, by name."""
+        found = sorted(self.control.cluster.nodes.values(), key=lambda node: node.name)
+        await self._settled()
+        return found
+
+    async def node(self, id_or_name: str) -> Node:
+        """Raises NotFound."""
+        found = self.control.cluster.find_node(id_or_name)
+        await self._settled()
+        if found is None:
+            raise NotFound(f"there is no node {id_or_name!r}")
+        return found
+
+    def reserved(self, node: Node) -> Resources:
+        """What the allocations on `node` hold."""
+        return sum((job.spec.resources for job, _ in self.control.cluster.on_node(node.id)), NOTHING)
+
+    async def write(self, write: Write) -> None:
+        """Make keys and tokens durable, and known from then on."""
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def take(tick: Tick, _now: float) -> None:
+            tick.write = replace(
+                tick.write,
+                keys=(*tick.write.keys, *write.keys),
+                gone_keys=(*tick.write.gone_keys, *write.gone_keys),
+                tokens=(*tick.write.tokens, *write.tokens),
+                gone_tokens=(*tick.write.gone_tokens, *write.gone_tokens),
+            )
+            tick.replies.append((waiting, Reply(200, b"")))
+            tick.then.append(lambda: self._learn(write))
+
+        self.post(take)
+        await asyncio.shield(waiting)
+
+    def _learn(self, write: Write) -> None:
+        self._keys.update({key.digest: key for key in write.keys})
+        gone = set(write.gone_keys)
+        for key in [key for key in self._keys.values() if key.id in gone]:
+            del self._keys[key.digest]
+            if key.node_id is not None:
+                self.drop_link(key.node_id)
+        self._tokens.update({token.digest: token for token in write.tokens})
+        for digest in write.gone_tokens:
+            self._tokens.pop(digest, None)
+
+    def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
+        gone = tuple(key.id for key in self._keys.values() if key.node_id == node_id)
+        tick.write = replace(tick.write, gone_keys=(*tick.write.gone_keys, *gone))
+        tick.then.append(lambda: self._learn(Write(gone_keys=gone)))
+
+    def key(self, digest: str) -> Key | None:
+        return self._keys.get(digest)
+
+    def keys(self) -> Sequence[Key]:
+        return sorted(self._keys.values(), key=lambda key: key.created_at)
+
+    def token(self, digest: str) -> JoinToken | None:
+        return self._tokens.get(digest)
+
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        """Durable events after number `after`."""
+        return await self._store.events(after, limit, project)
+
+    async def follow_events(self, after: int, project: str | None = None) -> AsyncIterator[NumberedEvent]:
+        """Events after number `after`, for ever."""
+        while True:
+            news = self._new_events
+            page = await self._store.events(after, EVENTS_PAGE, project)
+            for numbered in page:
+                yield numbered
+                after = numbered.number
+            if not page:
+                await news.wait()
+
+    def queue_length(self) -> int:
+        return len(self.control.queue)
+
+    @property
+    def last_event(self) -> int:
+        """The number of the newest durable event."""
+        return self._last_event
+
+    async def changed_job(self, id: JobId, seen: Job) -> Job:
+        """The job as soon as a durable version of it differs from `seen`. Raises NotFound when it is deleted meanwhile."""
+        while True:
+            watching = self._watched.setdefault(id, asyncio.get_running_loop().create_future())
+            job = await self.job(id)
+            if job != seen:
+                return job
+            await asyncio.wait({watching})
+
+    # --- what agents say (draas.server.link calls these) ---
+
+    def on_hello(
+        self,
+        node_id: NodeId,
+        name: str,
+        facts: Facts,
+        have: Mapping[AllocationId, Observed],
+        complete: bool,
+        welcome: Callable[[Assign], None],
+    ) -> None:
+        """The agent of a node (whose key bears `name`) connected; `welcome` is called with its whole set once all of that is durable."""
+
+        def connect(tick: Tick, now: float) -> None:
+            self.control.connect(node_id, name, facts, have, complete, now)
+            orders = self.control.full_orders(node_id)
+            tick.then.append(lambda: welcome(orders))
+
+        self.post(connect)
+
+    def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
+        """An agent has seen something."""
+        self.post(lambda _tick, now: self.control.report(node_id, observed, now, random.random()))
+
+    def on_heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None) -> None:
+        """Fresh figures of a node; not worth waking the loop unless its facts changed."""
+        self.control.heartbeat(node_id, load, facts, clock.steady())
+        if facts is not None:
+            self._wake.set()
+
+    def on_closed(self, node_id: NodeId) -> None:
+        """A link is gone."""
+        self.post(lambda _tick, now: self.control.disconnect(node_id, now))
+
+
+NOTHING_TO_WRITE = Write()
+
+
+def _finisher(future: asyncio.Future[None]) -> Callable[[], None]:
+    def finish() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return finish
+
+
+def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
+    if not waiting.done():
+        waiting.set_exception(error)
+        waiting.exception()  # whoever waited may be gone; that is no defect
+
+
+def _check_same(digest: str, idempotency: Idempotency) -> None:
+    if digest != idempotency.digest:
+        raise Conflict("this Idempotency-Key was used for another request; use a new key for a new request")

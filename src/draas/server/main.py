@@ -1,0 +1,227 @@
+"""The controller's composition root: store, logs, control loop, API and link on one port."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.websockets import WebSocket
+
+import draas
+from draas.lib import clock
+from draas.lib.tasks import Tasks
+from draas.model.allocation import NodeId
+from draas.model.command import DeleteJob
+from draas.model.errors import DraasError, Invalid
+from draas.model.job import JobId
+from draas.server.access import authenticate_node, check_open, first_admin_key, is_loopback
+from draas.server.api.app import create_app
+from draas.server.api.config import ApiConfig
+from draas.server.config import ServerConfig
+from draas.server.link.endpoint import Endpoint
+from draas.server.link.hub import Hub
+from draas.server.loops.control import ControlLoop
+from draas.server.services.controller import Reply
+from draas.server.tls import Certificates, ensure_certificates
+from draas.store.log_files import LogFiles
+from draas.store.sql import SqlStore
+from draas.wire.link import CLOSE_KEY
+
+log = structlog.get_logger(__name__)
+
+RETENTION_EVERY_S = 600.0
+RETENTION_BATCH = 500
+START_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A controller that answers. `admin_key` is there at the very first start only."""
+
+    url: str
+    admin_key: str | None
+    certificates: Certificates | None
+    loop: ControlLoop
+    ended: asyncio.Future[BaseException]
+
+
+@asynccontextmanager
+async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
+    """A controller for the length of the block.
+
+    Raises Invalid for a configuration that cannot be, StoreFailure for a data folder that cannot be used, OSError where the
+    address is taken.
+    """
+    check_open(config.is_open, config.host)
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    certificates = _certificates(config)
+    listening = _listen(config.host, config.port)
+    store = SqlStore(config.data_dir)
+    logs = LogFiles(config.data_dir / "logs")
+    loop = ControlLoop(store, logs, config.policy)
+    hub = Hub(logs)
+    loop.send_orders, loop.drop_link = hub.send_orders, hub.drop
+    try:
+        async with Tasks("controller") as tasks, contextlib.AsyncExitStack() as closing:
+            await loop.open()
+            closing.push_async_callback(store.close)
+            closing.push_async_callback(logs.close)
+            tasks.spawn(loop.run(), "loop")
+            tasks.spawn(hub.write_logs(), "logs")
+            tasks.spawn(_retain(loop), "retention")
+            admin_key = await first_admin_key(loop, config.admin_key)
+            url = _url(config, listening, certificates)
+            app_config = ApiConfig(
+                url=url,
+                version=draas.__version__,
+                is_open=config.is_open,
+                ca_pem=certificates.ca_pem if certificates else "",
+                fingerprint=certificates.fingerprint if certificates else "",
+            )
+            server = _server(create_app(loop, app_config, _link(loop, hub)), config, certificates)
+            serving = tasks.spawn(server.serve(sockets=[listening]), "http")
+            await _wait_started(server, serving)
+            assert tasks.failed is not None
+            yield Running(url=url, admin_key=admin_key, certificates=certificates, loop=loop, ended=tasks.failed)
+            server.should_exit = True
+            server.force_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({serving}, timeout=5)
+            await tasks.cancel()
+    finally:
+        listening.close()
+
+
+def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]
+    endpoint = Endpoint(loop, hub)
+
+    async def link(websocket: WebSocket) -> None:
+        try:
+            key = authenticate_node(loop, websocket.headers)
+        except DraasError as error:
+            await websocket.accept()
+            await websocket.close(CLOSE_KEY, error.detail[:120])
+            return
+        await endpoint.serve(websocket, NodeId(key.node_id or ""), key.name)
+
+    return link
+
+
+def _server(app: object, config: ServerConfig, certificates: Certificates | None) -> uvicorn.Server:
+    own = config.certificate is not None
+    settings = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        ws_max_size=16 * 1024 * 1024,
+        ws_ping_interval=None,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+        server_header=False,
+        ssl_certfile=config.certificate if own else certificates.certificate_path if certificates else None,
+        ssl_keyfile=config.private_key if own else certificates.key_path if certificates else None,
+    )
+    return _Server(settings)
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the command line, which ends the whole process in order."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _wait_started(server: uvicorn.Server, serving: "asyncio.Task[object]") -> None:
+    async with asyncio.timeout(START_TIMEOUT_S):
+        while not server.started:
+            if serving.done():
+                raise Invalid("the HTTP server did not start; see the log above")
+            await asyncio.sleep(0.005)
+
+
+def _certificates(config: ServerConfig) -> Certificates | None:
+    if config.tls == "off" or is_loopback(config.host) or config.certificate is not None:
+        return None
+    names = {config.host, socket.gethostname(), *_own_addresses()}
+    if config.advertise:
+        names.add(config.advertise.split("://")[-1].rsplit(":", 1)[0].strip("[]/"))
+    return ensure_certificates(config.data_dir / "tls", sorted(names - {"0.0.0.0", "::"}), clock.now())
+
+
+def _own_addresses() -> Sequence[str]:
+    """This machine's addresses, so that a certificate is good whichever of them others use."""
+    import psutil
+
+    return [
+        address.address.partition("%")[0]
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family in (socket.AF_INET, socket.AF_INET6)
+    ]
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The listening socket. Raises OSError with the address in it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise OSError(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another with --listen"
+        ) from None
+    listening.listen(2048)
+    return listening
+
+
+def _url(config: ServerConfig, listening: socket.socket, certificates: Certificates | None) -> str:
+    if config.advertise:
+        return config.advertise.rstrip("/")
+    scheme = "https" if certificates is not None or config.certificate is not None else "http"
+    host, port = config.host, listening.getsockname()[1]
+    if host in ("0.0.0.0", "::"):
+        host = _outward_address()
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _outward_address() -> str:
+    """The address of the interface that leads out; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # TEST-NET-1, RFC 5737
+        except OSError:
+            return socket.gethostname()
+        return str(probe.getsockname()[0])
+
+
+async def _retain(loop: ControlLoop) -> None:
+    """Forget jobs, with their logs, that ended longer ago than the policy keeps them."""
+    while True:
+        await asyncio.sleep(RETENTION_EVERY_S)
+        await retain_once(loop)
+
+
+async def retain_once(loop: ControlLoop) -> int:
+    """One round of retention; how many jobs were forgotten."""
+    count = 0
+    for job_id in await loop.expired_jobs(RETENTION_BATCH):
+        with contextlib.suppress(DraasError):  # retried or deleted meanwhile
+            await loop.command(DeleteJob(id=JobId(job_id)), lambda _jobs, _nodes: Reply(200, b""))
+            count += 1
+    return count
+
+
+def data_dir_of(path: str) -> Path:
+    """The data folder of a flag or variable."""
+    return Path(path).expanduser().resolve()

@@ -1,0 +1,264 @@
+"""FakeController: the Controller protocol in memory, without scheduling: tests say what happens to a job.
+
+It keeps what the API relies on: idempotency with digests, events with numbers, waiters woken by changes, logs by attempt.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+
+from draas.lib import clock
+from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
+from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
+from draas.model.errors import Conflict, NotFound, Unavailable
+from draas.model.event import Event
+from draas.model.explanation import Explanation, Verdict
+from draas.model.job import JOB_ENDS, Job, JobId, JobState
+from draas.model.node import Node, NodeState
+from draas.model.resources import NOTHING, Resources
+from draas.server.services.controller import Idempotency, Reply
+from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+from draas.testing.fake_logs import FakeLogs
+
+Render = Callable[[Sequence[Job], Sequence[Node]], Reply]
+
+
+class FakeController:
+    """Implements draas.server.services.controller.Controller. `trouble` can be set; commands then raise Unavailable."""
+
+    def __init__(self) -> None:
+        self.logs = FakeLogs()
+        self.trouble = ""
+        self.commands: list[Command] = []
+        self._jobs: dict[JobId, Job] = {}
+        self._nodes: dict[NodeId, Node] = {}
+        self._keys: dict[str, Key] = {}
+        self._tokens: dict[str, JoinToken] = {}
+        self._answers: dict[str, tuple[str, Reply]] = {}
+        self._events: list[NumberedEvent] = []
+        self._changed = asyncio.Condition()
+        self._seq = 0
+
+    # --- what the API asks ---
+
+    async def command(self, command: Command, render: Render, idempotency: Idempotency | None = None) -> Reply:
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        if idempotency is not None and (before := await self.replay(idempotency)) is not None:
+            return before
+        self.commands.append(command)
+        reply = render(*await self._carry_out(command))
+        if idempotency is not None:
+            self._answers[idempotency.key] = (idempotency.digest, reply)
+        return reply
+
+    async def replay(self, idempotency: Idempotency) -> Reply | None:
+        found = self._answers.get(idempotency.key)
+        if found is not None and found[0] != idempotency.digest:
+            raise Conflict("this Idempotency-Key was used for another request: use a fresh one")
+        return found[1] if found is not None else None
+
+    async def job(self, id: JobId) -> Job:
+        if id not in self._jobs:
+            raise NotFound(f"there is no job {id[:128]!r}")
+        return self._jobs[id]
+
+    async def changed_job(self, id: JobId, seen: Job) -> Job:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._jobs.get(id) != seen)
+        return await self.job(id)
+
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
+        return {id: self._jobs[id] for id in ids if id in self._jobs}
+
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
+        found = [job for job in reversed(self._jobs.values()) if _matches(job, match)]
+        items = [job for job in found if below is None or job.seq < below]
+        more = len(items) > limit
+        return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
+
+    async def explain(self, id: JobId) -> Explanation:
+        job = await self.job(id)
+        verdicts = tuple(
+            Verdict(node=node.name, fits=False, lacks=("nothing runs here",)) for node in self._nodes.values()
+        )
+        return Explanation(job_id=id, state=job.state, summary="the fake controller places nothing", verdicts=verdicts)
+
+    async def nodes(self) -> Sequence[Node]:
+        return sorted(self._nodes.values(), key=lambda node: node.name)
+
+    async def node(self, id_or_name: str) -> Node:
+        found = self._nodes.get(NodeId(id_or_name))
+        found = found or next((node for node in self._nodes.values() if node.name == id_or_name), None)
+        if found is None:
+            raise NotFound(f"there is no node {id_or_name[:128]!r}")
+        return found
+
+    def reserved(self, node: Node) -> Resources:
+        held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]
+        return sum(held, NOTHING)
+
+    async def write(self, write: Write) -> None:
+        for key in write.keys:
+            self._keys[key.id] = key
+        for id in write.gone_keys:
+            self._keys.pop(id, None)
+        for token in write.tokens:
+            self._tokens[token.digest] = token
+        for digest in write.gone_tokens:
+            self._tokens.pop(digest, None)
+
+    def key(self, digest: str) -> Key | None:
+        return next((key for key in self._keys.values() if key.digest == digest), None)
+
+    def keys(self) -> Sequence[Key]:
+        return list(self._keys.values())
+
+    def token(self, digest: str) -> JoinToken | None:
+        return self._tokens.get(digest)
+
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        return [one for one in self._events[after:] if project in (None, one.event.project)][:limit]
+
+    async def follow_events(self, after: int, project: str | None = None) -> AsyncIterator[NumberedEvent]:
+        while True:
+            seen = self.last_event
+            for one in self._events[after:seen]:
+                if project in (None, one.event.project):
+                    yield one
+            after = seen
+            async with self._changed:
+                while self.last_event <= after:
+                    await self._changed.wait()
+
+    @property
+    def last_event(self) -> int:
+        return len(self._events)
+
+    def queue_length(self) -> int:
+        return sum(job.state is JobState.QUEUED for job in self._jobs.values())
+
+    # --- what tests say ---
+
+    async def put_node(self, node: Node) -> None:
+        """There is this node now."""
+        self._nodes[node.id] = node
+        await self._tell("node.ready", node.id)
+
+    async def start(self, id: JobId, node: Node) -> AllocationId:
+        """A new attempt of the job runs on `node`."""
+        job = await self.job(id)
+        attempt = Allocation(
+            id=AllocationId(f"a-{id}-{len(job.attempts) + 1}"),
+            number=len(job.attempts) + 1,
+            node_id=node.id,
+            node_name=node.name,
+            assigned_at=clock.now(),
+            observed=Observed(state=AllocationState.RUNNING, started_at=clock.now()),
+        )
+        await self._put(replace(job, state=JobState.RUNNING, attempts=(*job.attempts, attempt)), "job.running")
+        return attempt.id
+
+    async def finish(self, id: JobId, exit_code: int = 0, *, again: bool = False) -> None:
+        """The running attempt ends; with `again` the job is queued for another one."""
+        job = await self.job(id)
+        last = job.attempts[-1]
+        state = AllocationState.SUCCEEDED if exit_code == 0 else AllocationState.FAILED
+        cause = Cause.NONE if exit_code == 0 else Cause.EXIT
+        seen = replace(last.observed, state=state, cause=cause, exit_code=exit_code, finished_at=clock.now())
+        ended = JobState.SUCCEEDED if exit_code == 0 else JobState.FAILED
+        after = JobState.QUEUED if again else ended
+        await self.logs.close_output(last.id)
+        attempts = (*job.attempts[:-1], last.observe(seen))
+        at = None if again else clock.now()
+        await self._put(replace(job, state=after, attempts=attempts, finished_at=at), f"job.{after}")
+
+    # --- inside ---
+
+    async def _carry_out(self, command: Command) -> tuple[Sequence[Job], Sequence[Node]]:
+        match command:
+            case SubmitJobs():
+                return await self._submit(command), ()
+            case CancelJob():
+                return (await self._cancel(await self.job(command.id)),), ()
+            case RetryJob():
+                job = await self.job(command.id)
+                if not job.ended:
+                    raise Conflict(f"job {job.id} is {job.state}: only an ended job can be retried")
+                return (await self._put(replace(job, state=JobState.QUEUED, finished_at=None), "job.queued"),), ()
+            case DeleteJob():
+                job = await self.job(command.id)
+                if job.live:
+                    raise Conflict(f"job {job.id} is {job.state}: cancel it first")
+                del self._jobs[job.id]
+                await self._tell("job.deleted", job.id, job.project)
+                return (job,), ()
+            case PatchNode():
+                return (), (await self._patch(command),)
+            case RemoveNode():
+                node = self._nodes.pop(command.id)
+                self._keys = {id: key for id, key in self._keys.items() if key.node_id != node.id}
+                await self._tell("node.left", node.id)
+                return (), (node,)
+
+    async def _submit(self, command: SubmitJobs) -> list[Job]:
+        made = []
+        for id, spec in zip(command.ids, command.specs, strict=True):
+            self._seq += 1
+            state = JobState.WAITING if spec.needs else JobState.QUEUED
+            job = Job(id=id, project=command.project, seq=self._seq, spec=spec, state=state, created_at=clock.now())
+            made.append(job)
+            self._jobs[id] = job
+        for job in made:
+            self._events.append(_numbered(len(self._events) + 1, f"job.{job.state}", job.id, job.project))
+        async with self._changed:
+            self._changed.notify_all()
+        return made
+
+    async def _cancel(self, job: Job) -> Job:
+        if job.state is JobState.CANCELLED:
+            return job
+        if job.state in JOB_ENDS:
+            raise Conflict(f"job {job.id} is {job.state}: it cannot be cancelled any more")
+        attempts = job.attempts
+        if (current := job.current) is not None:
+            stopped = replace(current.observed, state=AllocationState.STOPPED, cause=Cause.CANCELLED)
+            attempts = (*attempts[:-1], replace(current, desired=Desired.STOP, observed=stopped))
+            await self.logs.close_output(current.id)
+        cancelled = replace(job, state=JobState.CANCELLED, attempts=attempts, finished_at=clock.now())
+        return await self._put(cancelled, "job.cancelled")
+
+    async def _patch(self, command: PatchNode) -> Node:
+        node = self._nodes[command.id]
+        labels = {**node.labels, **command.labels}
+        kept = {name: value for name, value in labels.items() if value is not None}
+        drain = node.drain if command.drain is None else command.drain
+        patched = replace(node, labels=kept, drain=drain, state=NodeState.DRAINING if drain else NodeState.READY)
+        self._nodes[node.id] = patched
+        await self._tell(f"node.{patched.state}", node.id)
+        return patched
+
+    async def _put(self, job: Job, kind: str) -> Job:
+        self._jobs[job.id] = job
+        await self._tell(kind, job.id, job.project)
+        return job
+
+    async def _tell(self, kind: str, subject: str, project: str = "") -> None:
+        self._events.append(_numbered(len(self._events) + 1, kind, subject, project))
+        async with self._changed:
+            self._changed.notify_all()
+
+
+def _numbered(number: int, kind: str, subject: str, project: str) -> NumberedEvent:
+    return NumberedEvent(number=number, event=Event(at=clock.now(), kind=kind, subject=subject, project=project))
+
+
+def _matches(job: Job, match: JobFilter) -> bool:
+    nodes = {name for attempt in job.attempts for name in (attempt.node_name, attempt.node_id)}
+    return (
+        match.project in (None, job.project)
+        and match.state in (None, job.state)
+        and match.name in (None, job.spec.name)
+        and (match.node is None or match.node in nodes)
+        and match.labels.items() <= job.spec.labels.items()
+    )

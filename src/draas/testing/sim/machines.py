@@ -1,0 +1,319 @@
+"""A simulated machine: its agent's real core, and containers that outlive the agent but not the machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+from draas.agent.core import events as e
+from draas.agent.core.core import AgentCore
+from draas.agent.runtimes.runtime import Exited
+from draas.model.allocation import AllocationId, Cause, NodeId
+from draas.model.job import RuntimeName
+from draas.model.node import Facts, Load, RuntimeInfo
+from draas.model.resources import Resources
+from draas.testing.sim.network import Connection
+from draas.testing.sim.world import World
+from draas.wire import link as wire
+
+TICK_S = 0.2
+HEARTBEAT_S = 1.0
+
+
+@dataclass(slots=True)
+class Container:
+    """Ground truth: something that runs, or ran, on a machine."""
+
+    id: AllocationId
+    assignment: wire.Assignment
+    started_at: float
+    ends_at: float
+    exit_code: int
+    ended_at: float | None = None
+    stopped: bool = False
+
+    @property
+    def running(self) -> bool:
+        return self.ended_at is None
+
+
+@dataclass(slots=True)
+class Machine:
+    """One node. `agent` is None while its process is dead; `power` is off after a power cut."""
+
+    world: World
+    node_id: NodeId
+    capacity: Resources
+    dial: Callable[["Machine"], Connection | None]
+    on_start: Callable[["Machine", Container], None]
+    on_end: Callable[["Machine", Container], None]
+    agent_class: type[AgentCore] = AgentCore
+    agent: AgentCore | None = None
+    power: bool = True
+    frozen: bool = False
+    containers: dict[AllocationId, Container] = field(default_factory=dict)
+    journal: dict[AllocationId, wire.Assignment] = field(default_factory=dict)
+    connection: Connection | None = None
+    to_controller: Callable[["Machine", Connection, list[wire.FromAgent]], None] | None = None
+    life: int = 0  # counts agent processes: what belongs to a dead one is ignored
+    lease_s: float = 30.0
+    welcomed: bool = False
+    watchdog: dict[AllocationId, float] = field(default_factory=dict)  # outlives the agent: ends what nobody renews
+
+    @property
+    def facts(self) -> Facts:
+        runtimes = (
+            RuntimeInfo(name=RuntimeName.DOCKER, available=True),
+            RuntimeInfo(name=RuntimeName.PROCESS, available=True),
+        )
+        return Facts(capacity=self.capacity, runtimes=runtimes)
+
+    # --- life and death ---
+
+    def boot(self) -> None:
+        """Power on, and the agent with it. Containers of before have ended."""
+        self.power = True
+        self.start_agent()
+
+    def power_cut(self) -> None:
+        """Everything on it ends now, and nobody is told."""
+        self.world.tell(f"{self.node_id} power cut")
+        self.power = False
+        for container in self.containers.values():
+            if container.running:
+                self._end(container, 137)
+        self.kill_agent()
+
+    def kill_agent(self) -> None:
+        """kill -9 of the agent: containers run on."""
+        self.agent = None
+        self.life += 1
+        self.frozen = False
+        if self.connection is not None:
+            self.connection.cut()
+            self.connection = None
+
+    def start_agent(self) -> None:
+        """A new agent process: adopts what is here, then dials."""
+        if self.agent is not None or not self.power:
+            return
+        self.world.tell(f"{self.node_id} agent starts")
+        self.agent = self.agent_class()
+        self.life += 1
+        for container in list(self.containers.values()):
+            self._feed(
+                e.Adopted(
+                    id=container.id,
+                    assignment=self.journal.get(container.id),
+                    started_at=container.started_at,
+                    exclusive=container.assignment.exclusive,
+                )
+            )
+        self._later(0.0, self._redial)
+        self._later(TICK_S, self._tick)
+
+    def freeze(self) -> None:
+        """The whole machine stands still, its containers too: no time passes for it."""
+        self.frozen = True
+
+    def thaw(self) -> None:
+        """Go on where it stood."""
+        if self.frozen:
+            self.frozen = False
+            self._watch_leases()
+            for container in self.containers.values():
+                if container.running and container.ends_at < self.world.now:
+                    container.ends_at = self.world.now + 0.1
+                    self.world.after(0.1, partial(self._finish, container))
+
+    def _later(self, delay_s: float, thing: Callable[[], None]) -> None:
+        life = self.life
+
+        def still() -> None:
+            if self.life == life and self.agent is not None:
+                if self.frozen:
+                    self._later(0.5, thing)
+                else:
+                    thing()
+
+        self.world.after(delay_s, still)
+
+    # --- the link ---
+
+    def _redial(self) -> None:
+        if self.connection is not None and self.connection.up:
+            return
+        self.connection = self.dial(self)
+        self.welcomed = False
+        if self.connection is None or self.agent is None:
+            self._later(self.world.chance.uniform(0.1, 1.0), self._redial)
+            return
+        hello = wire.Hello(
+            version=1, name=self.node_id, facts=self.facts, sent_at=self.world.now, have=self.agent.have()
+        )
+        self._send([hello])
+        self._beat(self.connection)
+
+    def _beat(self, connection: Connection) -> None:
+        if connection is not self.connection:
+            return
+        if not connection.up:
+            self._redial()
+            return
+        self._send([wire.Heartbeat(mono=self.world.now, load=Load())])
+        self._later(HEARTBEAT_S, lambda: self._beat(connection))
+
+    def _send(self, messages: list[wire.FromAgent]) -> None:
+        connection = self.connection
+        if connection is not None and self.to_controller is not None:
+            self.to_controller(self, connection, messages)
+
+    def receive(self, connection: Connection, messages: list[wire.FromController]) -> None:
+        """A frame of the controller arrives."""
+        if self.agent is None or (self.frozen and not self._hold(connection, messages)):
+            return
+        if self.frozen or connection is not self.connection:
+            return
+        for message in messages:
+            match message:
+                case wire.Welcome(lease_s=lease_s):
+                    self.lease_s, self.welcomed = lease_s, True
+                case wire.Assign():
+                    self._feed(e.Ordered(assign=message))
+                case wire.Beat(mono=mono):
+                    if self.welcomed:
+                        self._feed(e.LeaseRenewed(mono=mono, lease_s=self.lease_s))
+
+    def _hold(self, connection: Connection, messages: list[wire.FromController]) -> bool:
+        """A frozen machine's kernel keeps what arrives until it goes on."""
+        self._later(0.5, lambda: self.receive(connection, messages))
+        return False
+
+    def _watch_leases(self) -> None:
+        """What the small supervisor does, whether the agent lives or not."""
+        for id, until in list(self.watchdog.items()):
+            container = self.containers.get(id)
+            if (
+                container is not None
+                and container.running
+                and self.power
+                and not self.frozen
+                and self.world.now >= until
+            ):
+                self.world.tell(f"{self.node_id} watchdog ends {id}")
+                self._end(container, 137)
+
+    def _renew(self) -> None:
+        if self.agent is not None:
+            self.watchdog.update(self.agent.leases)
+            for until in set(self.agent.leases.values()):
+                self.world.after(max(0.0, until - self.world.now), self._watch_leases)
+
+    def _tick(self) -> None:
+        self._feed(e.Ticked(mono=self.world.now))
+        self._renew()
+        self._later(TICK_S, self._tick)
+
+    # --- core and containers ---
+
+    def _feed(self, event: e.Event) -> None:
+        if self.agent is None:
+            return
+        for instruction in self.agent.on_event(event, self.world.now):
+            self._carry_out(instruction)
+        if self.welcomed and (news := self.agent.take_news()):
+            self._send([wire.Report(observed=dict(news))])
+
+    def _carry_out(self, instruction: e.Instruction) -> None:
+        delay_s = self.world.chance.uniform(0.0, 0.3)
+        match instruction:
+            case e.Prepare(assignment=assignment):
+                self.journal[assignment.id] = assignment
+                self._later(delay_s, lambda: self._prepare(assignment))
+            case e.Start(assignment=assignment):
+                self.journal[assignment.id] = assignment
+                self._later(delay_s, lambda: self._start(assignment))
+            case e.Watch(id=id):
+                self._watch(id)
+            case e.Stop(id=id):
+                self._later(delay_s, lambda: self._stop(id))
+            case e.Remove(id=id):
+                self._later(delay_s, lambda: self._remove(id))
+            case e.Refuse():
+                pass
+
+    def _prepare(self, assignment: wire.Assignment) -> None:
+        if self.world.chance.random() < 0.03:
+            self._feed(e.Broke(id=assignment.id, cause=Cause.IMAGE, detail="no such image"))
+        else:
+            self._feed(e.Prepared(id=assignment.id))
+
+    def _start(self, assignment: wire.Assignment) -> None:
+        container = self.containers.get(assignment.id)
+        if assignment.exclusive:
+            self._renew()
+            if self.watchdog.get(assignment.id, 0.0) <= self.world.now:
+                self._feed(
+                    e.Broke(id=assignment.id, cause=Cause.LEASE, detail="the lease ran out before it could start")
+                )
+                return
+        if container is None:
+            span_s, code = _behaviour(assignment)
+            container = Container(
+                id=assignment.id,
+                assignment=assignment,
+                started_at=self.world.now,
+                ends_at=self.world.now + span_s,
+                exit_code=code,
+            )
+            self.containers[assignment.id] = container
+            self.world.tell(f"{self.node_id} starts {assignment.id}")
+            self.on_start(self, container)
+            self.world.after(span_s, lambda: self._finish(container))
+        self._feed(e.Started(id=assignment.id, at=container.started_at))
+
+    def _finish(self, container: Container) -> None:
+        """Its time has come, whether an agent looks on or not."""
+        if container.running and self.power and not self.frozen:
+            self._end(container, container.exit_code)
+
+    def _end(self, container: Container, code: int) -> None:
+        container.ended_at = self.world.now
+        container.exit_code = code
+        self.on_end(self, container)
+
+    def _watch(self, id: AllocationId) -> None:
+        container = self.containers.get(id)
+        if container is None:
+            self._feed(e.Broke(id=id, cause=Cause.RUNTIME, detail="no such container"))
+        elif container.ended_at is None:
+            self._later(0.1, lambda: self._watch(id))
+        else:
+            ended = Exited(
+                exit_code=container.exit_code, started_at=container.started_at, finished_at=container.ended_at
+            )
+            self._feed(e.HasExited(id=id, ended=ended))
+            self._later(self.world.chance.uniform(0.0, 0.2), lambda: self._feed(e.LogsSafe(id=id)))
+
+    def _stop(self, id: AllocationId) -> None:
+        container = self.containers.get(id)
+        if container is not None and container.running:
+            self._end(container, 143)
+        self._feed(e.HasStopped(id=id))
+
+    def _remove(self, id: AllocationId) -> None:
+        self._stop_quietly(id)
+        self.containers.pop(id, None)
+        self.journal.pop(id, None)
+        self._feed(e.Removed(id=id))
+
+    def _stop_quietly(self, id: AllocationId) -> None:
+        container = self.containers.get(id)
+        if container is not None and container.running:
+            self._end(container, 137)
+
+
+def _behaviour(assignment: wire.Assignment) -> tuple[float, int]:
+    """How long a simulated command runs, and its exit code: ("run", seconds, code, …codes of later attempts)."""
+    assert not isinstance(assignment.command, str)
+    _, span, *codes = assignment.command
+    return float(span), int(codes[min(assignment.number - 1, len(codes) - 1)])

@@ -1,0 +1,273 @@
+"""Views: the shapes of what the API answers. Plain typed dictionaries, so that the client imports nothing heavy.
+
+Times are RFC 3339 in UTC, memory in bytes where the name says so and in MiB in `memory_mb`.
+"""
+
+from typing_extensions import TypedDict
+
+
+class ResourcesView(TypedDict):
+    """An amount of a machine."""
+
+    cpu_cores: float
+    memory_mb: float
+    gpus: int
+
+
+class AttemptView(TypedDict):
+    """One attempt of a job; `number` counts from 1, `id` is the allocation's."""
+
+    number: int
+    id: str
+    node: str
+    node_id: str
+    state: str
+    cause: str
+    detail: str
+    assigned_at: str
+    started_at: str | None
+    finished_at: str | None
+    exit_code: int | None
+    oom: bool
+    peak_memory_bytes: int | None
+    cpu_s: float | None
+    log_bytes: int | None
+
+
+class JobBrief(TypedDict):
+    """A job as a batch submission answers it."""
+
+    id: str
+    name: str
+    project: str
+    state: str
+    created_at: str
+
+
+class JobSummary(TypedDict):
+    """A job as lists show it. `node`, `started_at`, `exit_code` and `cause` are those of its latest attempt."""
+
+    id: str
+    name: str
+    project: str
+    state: str
+    reason: str
+    created_at: str
+    queued_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    node: str | None
+    exit_code: int | None
+    cause: str
+    attempt_count: int
+    command: str | list[str]
+    image: str | None
+    runtime: str
+    resources: ResourcesView
+    env: dict[str, str]
+    priority: int
+    retries: int
+    timeout_s: float | None
+    labels: dict[str, str]
+    constraints: list[str]
+    needs: list[str]
+    exclusive: bool
+
+
+class JobView(JobSummary):
+    """A job with its attempts, oldest first."""
+
+    attempts: list[AttemptView]
+
+
+class JobList(TypedDict):
+    """Jobs, newest first. `next` is the cursor of the following page, `total` counts all that match."""
+
+    items: list[JobSummary]
+    next: str | None
+    total: int
+
+
+class BatchView(TypedDict):
+    """The jobs of a batch, in the order of the request."""
+
+    jobs: list[JobBrief]
+
+
+class VerdictView(TypedDict):
+    """One node judged for one job; `lacks` are sentences with numbers, `score` is 0..1 where the node fits."""
+
+    node: str
+    fits: bool
+    lacks: list[str]
+    score: float | None
+    parts: dict[str, float]
+
+
+class ExplanationView(TypedDict):
+    """Why a job waits or runs where it runs; `ahead` counts queued jobs that come before it."""
+
+    job_id: str
+    state: str
+    summary: str
+    ahead: int
+    verdicts: list[VerdictView]
+
+
+class RuntimeView(TypedDict):
+    """A runtime of a node; `missing` says in one line how to get it where it is not available."""
+
+    name: str
+    available: bool
+    version: str
+    isolation: str
+    missing: str
+
+
+class ImageView(TypedDict):
+    """An image that a node has."""
+
+    id: str
+    tags: list[str]
+    size_bytes: int
+
+
+class LoadView(TypedDict):
+    """Measured use of the whole machine; `cpu_percent` is 0..100 over all cores."""
+
+    cpu_percent: float
+    memory_used_bytes: int
+    disk_used_bytes: int
+    disk_total_bytes: int
+    load_1m: float
+
+
+class NodeView(TypedDict):
+    """A machine. `allocatable` is what jobs may have of `capacity`, `used` what of it is reserved, `load` what is measured."""
+
+    id: str
+    name: str
+    state: str
+    arch: str
+    os: str
+    address: str
+    version: str
+    labels: dict[str, str]
+    roles: list[str]
+    gpus: list[str]
+    capacity: ResourcesView
+    allocatable: ResourcesView
+    used: ResourcesView
+    load: LoadView
+    runtimes: list[RuntimeView]
+    images: list[ImageView]
+    joined_at: str | None
+    last_seen: str | None
+
+
+class NodeList(TypedDict):
+    """All nodes, by name."""
+
+    items: list[NodeView]
+    next: str | None
+    total: int
+
+
+class JoinTokenView(TypedDict):
+    """A join token, shown once, and the command to run on the machine that joins."""
+
+    token: str
+    expires_at: str
+    command: str
+
+
+class JoinedView(TypedDict):
+    """A node's new identity: its key is shown once. `ca` is the controller's CA in PEM, empty without TLS."""
+
+    node_id: str
+    key: str
+    ca: str
+
+
+class KeyView(TypedDict):
+    """An API key without its secret."""
+
+    id: str
+    name: str
+    role: str
+    project: str | None
+    node_id: str | None
+    created_at: str
+    expires_at: str | None
+
+
+class NewKeyView(KeyView):
+    """An API key with its secret: shown this once."""
+
+    key: str
+
+
+class KeyList(TypedDict):
+    """All keys, oldest first."""
+
+    items: list[KeyView]
+    next: str | None
+    total: int
+
+
+class EventView(TypedDict):
+    """Something that happened; `kind` is noun.verb, `subject` the object's id."""
+
+    number: int
+    at: str
+    kind: str
+    subject: str
+    project: str
+    detail: dict[str, str | int | float | bool | None]
+
+
+class LogLineView(TypedDict):
+    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet."""
+
+    attempt: int
+    line: int
+    at: str
+    stream: str
+    text: str
+    partial: bool
+
+
+class HealthView(TypedDict):
+    """That the controller is alive, its clock, and the CA by which a joining machine checks it."""
+
+    service: str
+    status: str
+    version: str
+    time: str
+    ca: str
+
+
+class ReadyView(TypedDict):
+    """Whether the controller can take work now."""
+
+    status: str
+
+
+class FaultView(TypedDict):
+    """One wrong field."""
+
+    path: str
+    message: str
+
+
+class _ProblemBase(TypedDict):
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+class ProblemView(_ProblemBase, total=False):
+    """An RFC 9457 problem document; `errors` says which fields are wrong."""
+
+    errors: list[FaultView]
