@@ -69,11 +69,12 @@ Step = InstallPackages | StartUnit | StartDaemon | GoWithout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOutcome:
-    """Whether an engine answers on `host`; if not, `missing` says in one line what to do."""
+    """Whether an engine answers on `host`; if not, `missing` says in one line what to do. `pid`: a dockerd that was started by hand."""
 
     host: str
     answers: bool
     missing: str = ""
+    pid: int | None = None
 
 
 def plan_engine(facts: EngineFacts) -> tuple[Step, ...]:
@@ -125,15 +126,16 @@ async def ensure_engine(say: Say, environ: Mapping[str, str] = os.environ) -> En
     """
     facts = await look(environ)
     try:
-        await perform(plan_engine(facts), facts.host, say)
+        pid = await perform(plan_engine(facts), facts.host, say)
     except EngineTrouble as trouble:
         say(f"no containers on this machine, host jobs only: {trouble}")
         return EngineOutcome(host=facts.host, answers=False, missing=str(trouble))
-    return EngineOutcome(host=facts.host, answers=True)
+    return EngineOutcome(host=facts.host, answers=True, pid=pid)
 
 
-async def perform(steps: Sequence[Step], host: str, say: Say) -> None:
-    """Take the steps in order. Raises EngineTrouble at the first that cannot be taken."""
+async def perform(steps: Sequence[Step], host: str, say: Say) -> int | None:
+    """Take the steps in order; returns the pid of a dockerd started by hand. Raises EngineTrouble at the first that cannot be taken."""
+    pid = None
     for step in steps:
         match step:
             case InstallPackages():
@@ -141,11 +143,12 @@ async def perform(steps: Sequence[Step], host: str, say: Say) -> None:
             case StartUnit():
                 await _start_unit(step, host, say)
             case StartDaemon():
-                await _start_daemon(host, say)
+                pid = await _start_daemon(host, say)
             case GoWithout():
                 raise EngineTrouble(step.missing)
             case _:
                 assert_never(step)
+    return pid
 
 
 async def look(environ: Mapping[str, str] = os.environ) -> EngineFacts:
@@ -230,7 +233,7 @@ async def _start_unit(step: StartUnit, host: str, say: Say) -> None:
     await _wait_until_it_answers(host, lambda: True, f"see journalctl -u {step.unit}")
 
 
-async def _start_daemon(host: str, say: Say) -> None:
+async def _start_daemon(host: str, say: Say) -> int:
     dockerd = _find("dockerd")
     if dockerd is None:
         raise EngineTrouble("the packages are installed, but dockerd is not there")
@@ -246,6 +249,7 @@ async def _start_daemon(host: str, say: Say) -> None:
         for line in last_lines(LOG, written_before, 5):
             say(f"dockerd: {line}")
         raise trouble from None
+    return pid
 
 
 async def _wait_until_it_answers(host: str, alive: Callable[[], bool], where: str) -> None:
