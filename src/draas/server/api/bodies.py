@@ -1,7 +1,7 @@
 """Bodies: from the bytes of a request to validated values, with bounded memory and bounded time on the event loop."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -66,6 +66,14 @@ def parse(model: type[B], raw: bytes, prefix: str = "") -> B:
         return model.model_validate_json(raw)
     except ValidationError as error:
         raise Invalid("the request is not valid", faults_of(error, model, prefix)) from None
+
+
+def parse_values(model: type[B], values: Mapping[str, str]) -> B:
+    """Query parameters as a `model`. Raises Invalid."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise Invalid("the request is not valid", faults_of(error, model)) from None
 
 
 def parse_optional(model: type[B], raw: bytes) -> B:

@@ -1,5 +1,6 @@
 """Document: what the OpenAPI description says of answers and of bodies that are validated from raw bytes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,11 +43,13 @@ def answers(good: dict[int, Any], *problems: int) -> Answers:
     return told
 
 
-def body(model: type[BaseModel], *, required: bool = True, idempotent: bool = True) -> dict[str, Any]:
+def body(
+    model: type[BaseModel], *, required: bool = True, idempotent: bool = True, parameters: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """`openapi_extra` of a POST or PATCH whose body the route validates itself."""
     return {
         "requestBody": {"required": required, "content": {"application/json": {"schema": _ref(model)}}},
-        "parameters": [IDEMPOTENCY] if idempotent else [],
+        "parameters": [*parameters, *([IDEMPOTENCY] if idempotent else [])],
     }
 
 

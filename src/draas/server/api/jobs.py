@@ -16,7 +16,7 @@ from draas.model.command import CancelJob, DeleteJob, RetryJob, SubmitJobs
 from draas.model.errors import Fault, Invalid
 from draas.model.job import JobId, JobState, ProjectName
 from draas.server.api import render
-from draas.server.api.bodies import BATCH_BYTES, parse_batch, parse_job, parse_optional, read_body
+from draas.server.api.bodies import BATCH_BYTES, parse_batch, parse_job, parse_optional, parse_values, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import (
     GuardedRoute,
@@ -29,7 +29,7 @@ from draas.server.api.guard import (
     visible,
 )
 from draas.store.store import JobFilter
-from draas.wire.api import BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
+from draas.wire.api import HOST_NAME, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
 from draas.wire.views import BatchView, ExplanationView, JobList, JobView
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
@@ -37,10 +37,25 @@ Id = Annotated[JobId, Path(max_length=128)]
 Text = Annotated[str, Field(max_length=256)]
 
 
+PROJECT = {
+    "name": "project",
+    "in": "query",
+    "description": "default: the key's own, or `default`",
+    "schema": {"type": "string", "maxLength": 63, "pattern": HOST_NAME},
+}
+
+
 class SubmitQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     project: ProjectText | None = None
+
+
+def _project(request: Request) -> ProjectName:
+    """The project of a submission; read by hand as most have no query at all. Raises Invalid, Forbidden."""
+    given = request.scope["query_string"]
+    query = parse_values(SubmitQuery, dict(request.query_params)) if given else SubmitQuery()
+    return project_of(key_of(request), query.project)
 
 
 class JobQuery(BaseModel):
@@ -68,12 +83,12 @@ class ShowQuery(BaseModel):
     summary="Submit a job",
     status_code=201,
     responses=answers({201: JobView}, 400, 401, 403, 409, 413, 415, 503),
-    openapi_extra=body(JobBody),
+    openapi_extra=body(JobBody, parameters=[PROJECT]),
 )
-async def submit(request: Request, query: Annotated[SubmitQuery, Query()]) -> Response:
-    controller, key = api_of(request).controller, key_of(request)
+async def submit(request: Request) -> Response:
+    controller, project = api_of(request).controller, _project(request)
     raw = await read_body(request)
-    project, idempotency = project_of(key, query.project), idempotency_of(request, raw)
+    idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
     spec, id = parse_job(raw), JobId(ids.new("j"))
@@ -94,13 +109,13 @@ async def submit(request: Request, query: Annotated[SubmitQuery, Query()]) -> Re
     summary="Submit up to 10,000 jobs, all or none",
     status_code=201,
     responses=answers({201: BatchView}, 400, 401, 403, 409, 413, 415, 503),
-    openapi_extra=body(BatchBody),
+    openapi_extra=body(BatchBody, parameters=[PROJECT]),
 )
-async def submit_batch(request: Request, query: Annotated[SubmitQuery, Query()]) -> Response:
-    controller, key = api_of(request).controller, key_of(request)
+async def submit_batch(request: Request) -> Response:
+    controller, project = api_of(request).controller, _project(request)
     async with api_of(request).batches:
         raw = await read_body(request, BATCH_BYTES)
-        project, idempotency = project_of(key, query.project), idempotency_of(request, raw)
+        idempotency = idempotency_of(request, raw)
         if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
             return respond(before)
         specs, fresh = await parse_batch(raw)

@@ -31,7 +31,8 @@ class Idempotency:
 class Controller(Protocol):
     """Raises DraasError (draas.model.errors). Whatever it returns is durable: reads wait for the commit of what they show."""
 
-    logs: LogStore
+    @property
+    def logs(self) -> LogStore: ...
 
     async def command(
         self,
