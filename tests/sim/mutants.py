@@ -124,8 +124,8 @@ class RunsWithoutLease(AgentCore):
     """Lets an exclusive job run on when no word comes from the controller, and has no watchdog either."""
 
     @property
-    def leases(self) -> dict[AllocationId, float]:
-        return {id: float("1e12") for id in super().leases}
+    def leases(self) -> dict[AllocationId, float] | None:
+        return dict.fromkeys(super().leases or (), 1000000000000.0)
 
     def _on_tick(self, mono: float, now: float) -> Iterator[e.Instruction]:
         until, self._lease_until = self._lease_until, 1e12

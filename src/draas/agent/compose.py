@@ -1,6 +1,8 @@
 """From an AgentConfig to a running agent: identity, runtimes, sample image."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -10,6 +12,8 @@ from draas.agent.main import Agent
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
+from draas.agent.runtimes.process.host_runtime import HostRuntime
+from draas.agent.runtimes.process.protocol import ContainerLease
 from draas.agent.runtimes.runtime import Runtime
 from draas.model.job import RuntimeName
 
@@ -23,18 +27,28 @@ async def run_agent(config: AgentConfig) -> None:
     """
     identity = await ensure_identity(config)
     config.data_dir.mkdir(parents=True, exist_ok=True)
-    runtimes: dict[RuntimeName, Runtime] = {}
+    host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     docker = DockerRuntime(
-        owner=identity.owner, default_image=config.default_image or DEFAULT_SAMPLE_IMAGE, url=config.docker_host
+        owner=identity.owner,
+        default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
+        url=config.docker_host,
+        watchdog=partial(_watch_containers, host, _socket_path(config.docker_host)),
     )
-    runtimes[RuntimeName.DOCKER] = docker
+    runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
-        from draas.agent.runtimes.process.host_runtime import HostRuntime
-
-        isolation = "plain" if config.host_jobs == "plain" else "sandboxed"
-        runtimes[RuntimeName.PROCESS] = HostRuntime(config.data_dir / "host", isolation)
+        runtimes[RuntimeName.PROCESS] = host
     await _ready_image(docker, config.default_image)
     await Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes).run()
+
+
+async def _watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:
+    """Have the supervisor, which outlives the agent, end exclusive containers whose lease nobody renews."""
+    leases = {name: ContainerLease(until=until, engine=socket) for name, until in deadlines.items()}
+    await host.link.watch_containers(leases)
+
+
+def _socket_path(docker_host: str | None) -> str:
+    return (docker_host or "unix:///var/run/docker.sock").removeprefix("unix://")
 
 
 async def _ready_image(docker: DockerRuntime, chosen: str | None) -> None:

@@ -17,7 +17,6 @@ from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
 from draas.lib import clock
 from draas.lib.tasks import Tasks
-from draas.model.allocation import AllocationId
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
 from draas.wire.link import LogChunk
@@ -79,15 +78,10 @@ class Agent:
             self.link.on_news()
 
     async def _tick(self, performer: Performer) -> None:
-        renewed: dict[AllocationId, float] = {}
         while True:
             await asyncio.sleep(TICK_S)
             performer.feed(e.Ticked(mono=clock.monotonic()))
-            leases = self.core.leases
-            if leases != renewed:
-                for runtime in self._runtimes.values():
-                    await runtime.renew(leases)
-                renewed = dict(leases)
+            await performer.renew()
 
     async def _look_often(self, performer: Performer) -> None:
         while True:

@@ -66,11 +66,11 @@ class AgentCore:
         return list(self._on_own(local, event, now)) if local is not None else []
 
     @property
-    def leases(self) -> dict[AllocationId, float]:
-        """Until when (monotonic seconds) each exclusive allocation that may run has its lease."""
+    def leases(self) -> dict[AllocationId, float] | None:
+        """Until when (monotonic seconds) each exclusive allocation that may run has its lease; None before the first word on it."""
         until = self._lease_until
         if until is None:
-            return {}
+            return None
         return {local.id: until for local in self.locals.values() if local.exclusive and not local.ended}
 
     def have(self) -> dict[AllocationId, Observed]:

@@ -43,6 +43,7 @@ class Performer:
         self._runtime_of: dict[AllocationId, Runtime] = {}
         self._preparing: dict[AllocationId, asyncio.Task[None]] = {}
         self.shipments: dict[AllocationId, Shipment] = {}
+        self._renewed: Mapping[AllocationId, float] = {}
         self._linked_ends: Mapping[AllocationId, int] | None = None
 
     def feed(self, event: e.Event) -> None:
@@ -159,10 +160,25 @@ class Performer:
 
     async def _claim(self, id: AllocationId, runtime: Runtime) -> None:
         """Tell what outlives the agent of the lease before there is anything to stop. Raises RuntimeFailure where it is over."""
-        leases = self.core.leases
+        leases = self.core.leases or {}
         if leases.get(id, 0.0) <= clock.monotonic():
             raise RuntimeFailure(Cause.LEASE, "the lease ran out before it could start")
-        await runtime.renew(leases)
+        await runtime.renew({known: until for known, until in leases.items() if self._runtime(known) is runtime})
+
+    async def renew(self) -> None:
+        """Pass on to what outlives the agent until when exclusive allocations may run."""
+        leases = self.core.leases
+        if leases is None or leases == self._renewed:
+            return
+        for name, runtime in self._runtimes.items():
+            own = {id: until for id, until in leases.items() if self._runtime(id) is runtime}
+            had = any(self._runtime_of.get(id) is runtime for id in self._renewed)
+            try:
+                if own or had:
+                    await runtime.renew(own)
+            except RuntimeFailure as failure:
+                log.warning("leases cannot be passed on", runtime=name, reason=failure.detail)
+        self._renewed = leases
 
     async def _watch(self, id: AllocationId) -> None:
         runtime = self._runtime_of[id]

@@ -203,9 +203,10 @@ class Machine:
                 self._end(container, 137)
 
     def _renew(self) -> None:
-        if self.agent is not None:
-            self.watchdog.update(self.agent.leases)
-            for until in set(self.agent.leases.values()):
+        leases = self.agent.leases if self.agent is not None else None
+        if leases is not None:
+            self.watchdog.update(leases)
+            for until in set(leases.values()):
                 self.world.after(max(0.0, until - self.world.now), self._watch_leases)
 
     def _tick(self) -> None:
