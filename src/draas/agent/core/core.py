@@ -134,11 +134,15 @@ class AgentCore:
 
     def _on_own(self, local: Local, event: e.Event, now: float) -> Iterator[e.Instruction]:
         match event:
+            case e.Progressed() if local.ended:
+                return
             case e.Progressed(text=text):
                 self._observe(local, replace(local.observed, detail=text))
                 return
             case e.Prepared():
-                local.busy = False
+                if local.observed.state is not AllocationState.PREPARING:
+                    return  # stopped meanwhile: the Stop under way, or done, has the say
+                local.busy = local.stopping
                 self._observe(local, replace(local.observed, state=AllocationState.STARTING, detail=""))
             case e.Started(at=at):
                 local.busy = False
