@@ -189,14 +189,23 @@ class ControlLoop:
         """See Controller.command."""
         if self.trouble:
             raise Unavailable(self.trouble)
-        loaded, known = await self._load_for(command)
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if idempotency is not None:
-            if (done := await self.replay(idempotency)) is not None:
-                return done
             if (first := self._in_flight.get(idempotency.key)) is not None:
                 _check_same(first[0], idempotency)
                 return await asyncio.shield(first[1])
-        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            # Before anything is awaited: between asking the store and this line the first request could come to its end.
+            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
+            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
+        try:
+            done = await self.replay(idempotency) if idempotency is not None else None
+            loaded, known = await self._load_for(command) if done is None else (None, {})
+        except BaseException as error:
+            _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
+            raise
+        if done is not None:
+            waiting.set_result(done)
+            return done
 
         def decide(tick: Tick, now: float) -> None:
             try:
@@ -216,9 +225,6 @@ class ControlLoop:
                 )
                 tick.write = replace(tick.write, answers=(*tick.write.answers, answer))
 
-        if idempotency is not None:
-            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
-            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
         self.post(decide)
         return await asyncio.shield(waiting)
 
