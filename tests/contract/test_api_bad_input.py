@@ -113,7 +113,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     *[("labels", {"a": value}, "labels.a", TEXT) for value in (None, *NO_TEXT)],
     ("labels", {"a": "x" * 257}, "labels.a", "at most 256"),
     *[("labels", {"a": odd}, "labels.a", "control") for odd in ("\0", "\n")],
-    *[("labels", {name: "1"}, f"labels[{name!r}]", "label name") for name in ("", " ", "-a", "a=b", "a\nb", "ä")],
+    *[("labels", {name: "1"}, f"labels[{name!r}]", "label name") for name in ("", " ", "-a", "a=b", "a\nb", "ä b")],
     ("labels", {f"a{at}": "" for at in range(65)}, "labels", "at most 64"),
     *[("constraints", value, "constraints", LIST) for value in (None, 5, "node.arch == amd64", {})],
     *[("constraints", [value], "constraints[0]", TEXT) for value in (None, 5, [], {})],
