@@ -23,6 +23,7 @@ from draas.server.access import authenticate_node, check_open, first_admin_key, 
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig
+from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
 from draas.server.loops.control import ControlLoop
@@ -116,6 +117,7 @@ def _server(app: object, config: ServerConfig, certificates: Certificates | None
     own = config.certificate is not None
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -1,10 +1,10 @@
 """FakeLogs: a LogStore in memory. Lines are cut when they are read, so it holds what was appended and nothing else."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from draas.model.allocation import AllocationId
+from draas.store.grep import compile_grep
 from draas.store.logs import Line, Query
 from draas.wire.link import LogChunk
 from draas.wire.records import Stream, pack, payload_bytes, skip, unpack
@@ -100,5 +100,5 @@ def _matches(line: Line, query: Query) -> bool:
         query.stream in (None, line.stream)
         and (query.since is None or line.at_ms >= query.since * 1000)
         and (query.until is None or line.at_ms < query.until * 1000)
-        and (query.grep is None or re.search(query.grep, line.data.decode(errors="replace")) is not None)
+        and (query.grep is None or compile_grep(query.grep)(line.data))
     )
