@@ -264,6 +264,10 @@ class ControlLoop:
         await self._settled()
         return await self._store.list_jobs(match, below, limit)
 
+    async def expired_jobs(self, limit: int) -> list[JobId]:
+        """Jobs that ended longer ago than the policy keeps them, the oldest first."""
+        return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
+
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
