@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import alembic.command  # noqa: F401  before the forks: its import takes half a second
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 from store_samples import AT, step
