@@ -337,6 +337,12 @@ async def test_only_its_owner_can_read_it(store: SqlStore, tmp_path: Path) -> No
     assert modes_in(tmp_path) == dict.fromkeys(("draas.db", "draas.db-wal", "draas.db-shm", "lock"), 0o600)
 
 
+async def test_closing_leaves_one_file(store: SqlStore, tmp_path: Path) -> None:
+    await store.commit(step(1))
+    await store.close()
+    assert set(modes_in(tmp_path)) == {"draas.db", "lock"}
+
+
 @pytest.mark.usefixtures("store")
 async def test_commits_are_flushed(connections: list[sqlite3.Connection]) -> None:
     writer, reader = connections
