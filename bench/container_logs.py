@@ -4,7 +4,6 @@
 Every line has its number, so that one lost, doubled or out of place is seen.
 """
 
-import asyncio
 import sys
 import tempfile
 import time
@@ -93,7 +92,9 @@ async def main(lines: int) -> None:
             print(f"floor    {floor:9,.0f} lines/s (raw follow, nothing parsed)")
             print(f"draas    {found:9,.0f} lines/s, {cpu_s:.1f} s CPU here, largest item {largest} bytes")
             lags.sort()
-            print(f"         lag p50 {lags[len(lags) // 2] * 1000:.0f} ms, p99 {lags[len(lags) * 99 // 100] * 1000:.0f} ms")
+            print(
+                f"         lag p50 {lags[len(lags) // 2] * 1000:.0f} ms, p99 {lags[len(lags) * 99 // 100] * 1000:.0f} ms"
+            )
             print(f"ratio    {found / floor:9.2f}")
             await runtime.close()
             await api.close()

@@ -127,7 +127,9 @@ async def main(jobs: int) -> None:
                 print(f"{side:8}{found:6.2f} jobs/s with {at_once} at once (joined namespaces, {jobs} no-op jobs)")
             print(f"ratio   {best['draas'][0] / best['floor'][0]:6.2f}")
             for network in ("bridge", "none"):
-                print(f"raw {network:7}{await raw_rate(api, jobs // 2, 4, network):6.2f} jobs/s with 4 at once, for reference")
+                print(
+                    f"raw {network:7}{await raw_rate(api, jobs // 2, 4, network):6.2f} jobs/s with 4 at once, for reference"
+                )
             await api.close()
 
 

@@ -60,6 +60,5 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--seeds", type=int, default=None, help="how many simulated runs (tests/sim); default: the suite's"
-    )
+    parser.addoption("--seeds", type=int, default=None, help="how many seeds the simulation (tests/sim) runs")
+    parser.addoption("--seed", type=int, default=None, help="run this seed of the simulation only")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -326,6 +327,14 @@ async def test_what_changes_behind_our_back_is_noticed(store: SqlStore, tmp_path
 
 
 # --- the file itself ---
+
+
+async def test_a_copy_of_the_folder_is_a_backup(store: SqlStore, tmp_path: Path) -> None:
+    await store.commit(step(1))
+    await store.close()
+    copy = store_in(shutil.copytree(tmp_path, tmp_path / "copy"))
+    await check_stream(copy, await copy.open(), 1)
+    await copy.close()
 
 
 def modes_in(folder: Path) -> dict[str, int]:

@@ -23,7 +23,7 @@ from store_samples import (
 
 from draas.model.job import Job, JobId, JobState
 from draas.model.plan import Plan
-from draas.store.memory import MemoryMedium, MemoryStore
+from draas.store.memory import Medium, MemoryStore
 from draas.store.sql import SqlStore
 from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, JoinToken, Key, Store, StoreFailure, Write
 
@@ -45,7 +45,7 @@ class Place(Protocol):
 class MemoryPlace:
     def __init__(self, _folder: Path) -> None:
         self.at = AT
-        self._medium = MemoryMedium()
+        self._medium = Medium()
 
     def store(self) -> Store:
         return MemoryStore(self._medium, now=lambda: self.at)

@@ -6,16 +6,11 @@ SEEDS = 2_000
 SEEDS_PER_TEST = 50
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--seeds", type=int, default=SEEDS, help="how many seeds the simulation runs")
-    parser.addoption("--seed", type=int, default=None, help="run this seed of the simulation only")
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seeds" not in metafunc.fixturenames:
         return
     one = metafunc.config.getoption("--seed")
-    count = metafunc.config.getoption("--seeds")
+    count = metafunc.config.getoption("--seeds") or SEEDS
     if one is not None:
         groups = [range(one, one + 1)]
     else:

@@ -43,7 +43,7 @@ async def run_agent(config: AgentConfig) -> None:
 
 async def _watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:
     """Have the supervisor, which outlives the agent, end exclusive containers whose lease nobody renews."""
-    leases = {name: ContainerLease(until=until, engine=socket) for name, until in deadlines.items()}
+    leases = {name: ContainerLease(until=until, socket=socket, container=name) for name, until in deadlines.items()}
     await host.link.watch_containers(leases)
 
 

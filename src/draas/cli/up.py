@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from typing import Any
 
 import click
@@ -39,15 +39,21 @@ async def be_up(given: dict[str, Any]) -> None:
             "DRAAS_JOIN_TOKEN": await local_token(controller),
             "DRAAS_DATA_DIR": str(config.data_dir.parent),
         }
-        keeping = asyncio.ensure_future(keep_agent(agent_arguments(given), variables))
-        try:
-            await asyncio.wait({keeping, controller.ended}, return_when=asyncio.FIRST_COMPLETED)
-            if controller.ended.done():
-                raise controller.ended.result()
-            keeping.result()
-        finally:
-            keeping.cancel()
-            await asyncio.gather(keeping, return_exceptions=True)
+        await run_beside(controller.ended, keep_agent(agent_arguments(given), variables))
+
+
+async def run_beside(controller_ended: asyncio.Future[BaseException], agent: Coroutine[Any, Any, None]) -> None:
+    """Run `agent` until it ends, or raise what ended the controller."""
+    keeping: asyncio.Task[None] = asyncio.create_task(agent, name="up:agent")
+    ending: Collection[asyncio.Future[Any]] = (keeping, controller_ended)
+    try:
+        await asyncio.wait(ending, return_when=asyncio.FIRST_COMPLETED)
+        if controller_ended.done():
+            raise controller_ended.result()
+        keeping.result()
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
 
 
 def local_url(url: str, config: Any) -> str:

@@ -22,7 +22,7 @@ from draas.store.store import (
 
 
 @dataclass(slots=True)
-class MemoryMedium:
+class Medium:
     """What outlives a MemoryStore, as a disk would. `trouble`: every commit fails with it until it is "" again."""
 
     trouble: str = ""
@@ -39,8 +39,8 @@ class MemoryMedium:
 class MemoryStore:
     """Implements draas.store.store.Store on a `medium`. `now` gives Unix seconds, by which old answers and tokens are forgotten."""
 
-    def __init__(self, medium: MemoryMedium | None = None, now: Callable[[], float] = clock.now) -> None:
-        self.medium = medium or MemoryMedium()
+    def __init__(self, medium: Medium | None = None, now: Callable[[], float] = clock.now) -> None:
+        self.medium = medium or Medium()
         self._now = now
         self._epoch = 0
 

@@ -10,8 +10,6 @@ from draas.model.job import Job, JobId, JobState
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan
 
-ANSWERS_KEPT_S = 86400.0  # a client that repeats a request after a day means a new one
-
 
 class StoreFailure(Exception):
     """A commit or read that failed. `detail` says why and what to do (disk full, file not writable)."""
@@ -20,6 +18,8 @@ class StoreFailure(Exception):
         super().__init__(detail)
         self.detail = detail
 
+
+ANSWERS_KEPT_S = 86400.0  # whoever repeats a request does so within a day
 
 Role = Literal["viewer", "deployer", "admin", "node"]
 
