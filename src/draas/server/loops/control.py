@@ -110,6 +110,8 @@ class ControlLoop:
         for item in inbox:
             item(tick, now)
         self.control.tick(now)
+        if self.control.behind:
+            self._wake.set()
         plan = self.control.take()
         tick.orders = self.control.orders()
         tick.write = replace(tick.write, plan=plan)
@@ -270,6 +272,10 @@ class ControlLoop:
         await self._settled()
         return await self._store.list_jobs(match, below, limit)
 
+    async def expired_jobs(self, limit: int) -> list[JobId]:
+        """Jobs that ended longer ago than the policy keeps them, the oldest first."""
+        return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
+
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
@@ -381,7 +387,9 @@ class ControlLoop:
         """The agent of a node (whose key bears `name`) connected; `welcome` is called with its whole set once all of that is durable."""
 
         def connect(tick: Tick, now: float) -> None:
-            self.control.connect(node_id, name, facts, have, complete, now)
+            if not self.control.connect(node_id, name, facts, have, complete, now):
+                tick.then.append(lambda: self.drop_link(node_id))
+                return
             orders = self.control.full_orders(node_id)
             tick.then.append(lambda: welcome(orders))
 
