@@ -34,7 +34,8 @@ from draas.model.resources import MIB, Resources
 from draas.wire import link as wire
 
 KEY = "bench-admin-key-0123456789"
-BATCH = 1_000
+BATCH = 200  # jobs a request; larger ones make the others wait longer
+SUBMITTING = 2  # requests under way
 CONNECTING = 50  # agents that connect at the same time
 PROBE_EVERY_S = 0.05
 JOB = {
@@ -227,14 +228,11 @@ async def measure_draas(folder: Path, count: int, jobs: int) -> float:
                 running = asyncio.ensure_future(until_running(reports, jobs))
                 profiling = profile(process.pid)
                 cpu, began = cpu_s(process.pid), time.perf_counter()
-                for _ in range(jobs // BATCH):
-                    async with session.post("/api/jobs/batch", json={"jobs": [JOB] * BATCH}) as response:
-                        response.raise_for_status()
+                await asyncio.gather(*(submit(session, jobs // SUBMITTING) for _ in range(SUBMITTING)))
                 submitted_s = time.perf_counter() - began
                 await running
                 took = time.perf_counter() - began
-                while await count_running(session) < jobs:
-                    await asyncio.sleep(0.02)
+                await until_durable(session, jobs)
                 known_s, cpu = time.perf_counter() - began, cpu_s(process.pid) - cpu
                 probing.cancel()
                 profiling()
@@ -261,9 +259,18 @@ def profile(pid: int) -> Callable[[], None]:
     return stop
 
 
-async def count_running(session: aiohttp.ClientSession) -> int:
-    async with session.get("/api/jobs?state=running&limit=1") as response:
-        return int((await response.json())["total"])
+async def submit(session: aiohttp.ClientSession, count: int) -> None:
+    for _ in range(count // BATCH):
+        async with session.post("/api/jobs/batch", json={"jobs": [JOB] * BATCH}) as response:
+            response.raise_for_status()
+
+
+async def until_durable(session: aiohttp.ClientSession, jobs: int) -> None:
+    """Ask until the controller knows of `jobs` running ones."""
+    known = 0
+    while known < jobs:
+        async with session.get("/api/jobs?state=running&limit=1") as response:
+            known = int((await response.json())["total"])
 
 
 async def measure_idle(pid: int) -> None:
@@ -302,7 +309,7 @@ def assignment(number: int) -> wire.Assignment:
 
 async def floor_links(count: int, jobs: int) -> float:
     """Jobs a second over `count` WebSockets of a server that sends each its jobs, four a frame, and reads what comes back."""
-    each, all_in, waiting, reported = jobs // count, asyncio.Event(), asyncio.Event(), 0
+    each, all_in, waiting, done, reported = jobs // count, asyncio.Event(), asyncio.Event(), asyncio.Event(), 0
     here = 0
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -322,6 +329,8 @@ async def floor_links(count: int, jobs: int) -> float:
             message = await receive()
             for report in wire.decode_from_agent(message["bytes"]):
                 reported += len(report.observed) if isinstance(report, wire.Report) else 0
+        if reported >= each * count:
+            done.set()
         await receive()  # until the agents go
 
     port = free_port()
@@ -332,14 +341,13 @@ async def floor_links(count: int, jobs: int) -> float:
         )
     )  # fmt: skip
     serving = asyncio.ensure_future(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     async with agents(f"http://127.0.0.1:{port}", ["x"] * count):
         await all_in.wait()
         began = time.perf_counter()
         waiting.set()
-        while reported < each * count:
-            await asyncio.sleep(0.005)
+        await done.wait()
         took = time.perf_counter() - began
     server.should_exit = server.force_exit = True
     await serving
