@@ -22,6 +22,7 @@ from draas.model.policy import Policy
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.control import Control
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.history import History
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
 from draas.wire.link import Assign
@@ -54,6 +55,7 @@ class ControlLoop:
 
     def __init__(self, store: Store, logs: LogStore, policy: Policy) -> None:
         self.logs = logs
+        self.history = History()
         self.policy = policy
         self.control: Control
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
@@ -350,6 +352,7 @@ class ControlLoop:
             self._tokens.pop(digest, None)
 
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
+        self.history.forget(node_id)
         gone = tuple(key.id for key in self._keys.values() if key.node_id == node_id)
         tick.write = replace(tick.write, gone_keys=(*tick.write.gone_keys, *gone))
         tick.then.append(lambda: self._learn(Write(gone_keys=gone)))
@@ -428,6 +431,7 @@ class ControlLoop:
     def on_heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None) -> None:
         """Fresh figures of a node; not worth waking the loop unless its facts changed."""
         self.control.heartbeat(node_id, load, facts, clock.steady())
+        self.history.note(node_id, load, clock.steady())
         if facts is not None:
             self._wake.set()
 
