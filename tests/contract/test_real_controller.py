@@ -49,7 +49,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
         environ = clean_environ(folder) | {"DRAAS_URL": url, "DRAAS_KEY": ADMIN}
         wait_for(folder / "log", "DRaaS controller at", started)
         made = subprocess.run(
-            (*DRAAS, "--json", "nodes", "token"), env=environ, capture_output=True, text=True, timeout=30, check=True
+            (*DRAAS, "nodes", "token", "--json"), env=environ, capture_output=True, text=True, timeout=30, check=True
         )
         token = re.search(r'"token": ?"([^"]+)"', made.stdout)
         assert token is not None, made.stdout
@@ -101,7 +101,7 @@ def test_the_examples_of_curl_run_as_they_stand(programs: Programs) -> None:
 
 async def test_a_key_of_a_project_sees_that_project_only(programs: Programs) -> None:
     async with Client(Settings(url=programs.url, key=ADMIN)) as admin:
-        secret = (await admin.create_key("deployer", name="red", project="red"))["key"]
+        secret = (await admin.make_key("deployer", name="red", project="red"))["key"]
         theirs = await admin.submit({"command": "echo blue", "runtime": "host"}, project="blue")
         await admin.wait(theirs["id"])
         async with Client(Settings(url=programs.url, key=secret), patience_s=0) as red:
@@ -131,8 +131,8 @@ async def test_a_key_of_a_project_sees_that_project_only(programs: Programs) -> 
 async def test_no_secret_is_left_lying_about(programs: Programs) -> None:
     """Keys and tokens are nowhere in what the controller keeps, logs or tells; a node's own is with the node alone, for its owner to read."""
     async with Client(Settings(url=programs.url, key=ADMIN)) as admin:
-        made = await admin.create_key("viewer", name="watch")
-        token = (await admin.create_join_token())["token"]
+        made = await admin.make_key("viewer", name="watch")
+        token = (await admin.make_join_token())["token"]
         told = str(await admin.keys()) + str(await admin.nodes())
         async with Client(Settings(url=programs.url, key=made["key"] + "x"), patience_s=0) as wrong:
             with pytest.raises(Exception, match="wrong, expired or revoked"):
