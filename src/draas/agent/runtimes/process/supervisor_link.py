@@ -49,7 +49,7 @@ class _Connection(asyncio.Protocol):
         self._unsent: list[ToSupervisor] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is none, though it does all of it
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
