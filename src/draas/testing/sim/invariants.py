@@ -10,7 +10,6 @@ from draas.model.resources import NOTHING
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.machines import STOPPED_CODE, Container, Machine
 
-
 _COUNTED = frozenset({Cause.EXIT, Cause.TIMEOUT, Cause.IMAGE})  # failures that use up a retry
 
 
