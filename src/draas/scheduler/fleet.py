@@ -18,8 +18,9 @@ from draas.scheduler.images import Images
 from draas.scheduler.ranking import Ranking
 from draas.scheduler.score import FAILURES_STEP_S, Bools, Floats, Ints, failure_part, missing_image_part, others_shares
 
-# Five bytes a node each: 256 of them on 10,000 nodes are 13 MB. More different asks at once only cost a fresh look each.
-RANKINGS_MOST = 256
+# Six bytes a node each: 15 MB. More different asks at once only cost a fresh look each.
+RANKED_NODES_MOST = 2_560_000
+RANKINGS_LEAST = 256
 FITNESS_MOST = 256
 
 
@@ -299,7 +300,7 @@ class Fleet:
         found = self._rankings.get(key)
         if found is None:
             found = self._rankings[key] = Ranking(ask.shape.need, self.books)
-            if len(self._rankings) > RANKINGS_MOST:
+            if len(self._rankings) > max(RANKINGS_LEAST, RANKED_NODES_MOST // max(1, self.books.count)):
                 self._rankings.popitem(last=False)
         else:
             self._rankings.move_to_end(key)
