@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from ssl import SSLContext
+from typing import Any
 
 import structlog
 
@@ -68,8 +69,9 @@ class Agent:
         """Be linked until the controller refuses it (an expected end, so outside `tasks`) or a task dies."""
         linking = asyncio.ensure_future(link.run())
         assert tasks.failed is not None
+        ends: set[asyncio.Future[Any]] = {linking, tasks.failed}
         try:
-            await asyncio.wait({linking, tasks.failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if tasks.failed.done():
                 raise tasks.failed.result()
             linking.result()

@@ -54,18 +54,18 @@ def call(work: Callable[[Any], Coroutine[Any, Any, T]], flags: dict[str, str] | 
 
 def render_invalid(error: Any, flags: dict[str, str]) -> str:
     """One line for one wrong field; for more a line each below the first."""
-    told = [f"{flags.get(_stem(fault.path), fault.path)} {fault.message}".strip() for fault in error.faults]
+    told = [f"{name_field(fault.path, flags)} {fault.message}".strip() for fault in error.faults]
     if not told:
         return str(error.detail)
-    if len(told) == 1 and (error.detail in told[0] or error.faults[0].message in error.detail or flags):
-        return told[0]
-    return f"{error.detail}: {told[0]}" if len(told) == 1 else "\n  ".join([f"{error.detail}:", *told])
+    return told[0] if len(told) == 1 else "\n  ".join([f"{len(told)} fields are wrong:", *told])
 
 
-def _stem(path: str) -> str:
-    """`env` of `env.FOO` or `env[0]`, but `resources.memory_mb` as it is."""
-    head = path.partition("[")[0]
-    return head if head.startswith("resources.") else head.partition(".")[0]
+def name_field(path: str, flags: dict[str, str]) -> str:
+    """`path` as the user knows it: `env['A B']` is `--env 'A B'` where `flags` has env; as it is where they know nothing of it."""
+    stem = path.partition("[")[0]
+    flag = flags.get(stem) or flags.get(stem := stem.partition(".")[0])
+    rest = path[len(stem) :].strip("[].")
+    return path if flag is None else f"{flag} {rest}".strip()
 
 
 async def job_id(client: Any, given: str) -> str:

@@ -17,7 +17,7 @@ FLAGS = {
     "name": "--name",
     "image": "--image",
     "resources.cpu_cores": "--cpu",
-    "resources.memory_mb": "--memory",
+    "resources.memory_mb": "--memory (in MiB)",
     "resources.gpus": "--gpu",
     "env": "--env",
     "priority": "--priority",

@@ -18,6 +18,7 @@ def server_options(command: Any) -> Any:
             click.option("--data-dir", help="Where everything is kept (DRAAS_DATA_DIR)."),
             click.option("--config", help="A TOML file with the same names (default /etc/draas/controller.toml)."),
             click.option("--advertise", help="URL by which other machines reach this controller."),
+            click.option("--default-image", help="Image of container jobs that name none (DRAAS_DEFAULT_IMAGE)."),
             click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
             click.option("--tls-key", help="Its private key (PEM)."),
             click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
@@ -83,6 +84,7 @@ def announce(controller: Any, config: Any) -> None:
 
 def server_config(given: dict[str, Any]) -> Any:
     """The ServerConfig that flags, environment and file make. Raises click.UsageError for a wrong value."""
+    from draas.model.policy import Policy
     from draas.server.config import ServerConfig
 
     file = read_file("controller", given.get("config"))
@@ -96,6 +98,7 @@ def server_config(given: dict[str, Any]) -> Any:
     private_key = first(given.get("tls_key"), env("DRAAS_TLS_KEY"), file.get("tls_key"))
     if (certificate is None) != (private_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither")
+    image = first(given.get("default_image"), env("DRAAS_DEFAULT_IMAGE"), file.get("default_image"))
     return ServerConfig(
         data_dir=folder / "controller",
         host=host,
@@ -106,4 +109,5 @@ def server_config(given: dict[str, Any]) -> Any:
         advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
+        policy=Policy(default_image=image) if image else Policy(),
     )

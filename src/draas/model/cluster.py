@@ -19,6 +19,7 @@ class Cluster:
         self._on_node: dict[NodeId, dict[AllocationId, JobId]] = {}
         self._dependents: dict[JobId, dict[JobId, None]] = {}
         self.next_seq = next_seq
+        self.revision = 0  # grows with every change
         self.apply(Plan(jobs=tuple(jobs), nodes=tuple(nodes)))
 
     @property
@@ -54,6 +55,7 @@ class Cluster:
 
     def apply(self, plan: Plan) -> None:
         """Take over what `plan` says. Jobs that are not live any more leave memory."""
+        self.revision += 1
         for node in plan.nodes:
             old = self._nodes.get(node.id)
             if old is not None and old.name != node.name:

@@ -12,6 +12,7 @@ JobId = NewType("JobId", str)
 ProjectName = NewType("ProjectName", str)
 
 DEFAULT_PROJECT = ProjectName("default")
+SAMPLE_IMAGE = "draas/busybox:latest"  # agents make it themselves where no image can be pulled
 MAX_RETRIES = 3  # 4 attempts: beyond that it is not chance any more
 MAX_LOST = 8  # a job that loses this many machines is taken to be what breaks them
 
@@ -80,7 +81,7 @@ class Job:
     queued_at: float | None = None
     finished_at: float | None = None
     failures: int = 0  # attempts that used up a retry
-    lost: int = 0  # attempts that did not: lost with their node, or stopped for the lease or a drain
+    lost: int = 0  # attempts that did not, for their node was lost or failed them
     unmet: tuple[JobId, ...] = ()  # needs that have not succeeded yet
     reason: str = ""  # why it is in this state, in words
     attempts: tuple[Allocation, ...] = ()

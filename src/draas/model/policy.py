@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from draas.model.job import SAMPLE_IMAGE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -19,3 +21,4 @@ class Policy:
     job_retention_s: float = 30 * 86400.0
     log_retention_s: float = 14 * 86400.0
     placements_per_tick: int = 512  # keeps a tick, and so the wait of an API call, short
+    default_image: str = SAMPLE_IMAGE  # of container jobs that name none

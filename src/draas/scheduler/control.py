@@ -6,23 +6,25 @@ made durable, and after that has happened, `orders` what the agents are to be to
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from draas.model.allocation import AllocationId, NodeId, Observed, is_news
 from draas.model.cluster import Cluster
 from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
-from draas.model.errors import NotFound
+from draas.model.errors import Conflict, NotFound
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node, NodeState
 from draas.model.plan import Plan, merge
 from draas.model.policy import Policy
 from draas.scheduler import explain, jobs, nodes
 from draas.scheduler.fleet import Fleet
-from draas.scheduler.place import plan_placements
+from draas.scheduler.place import plan_round
 from draas.scheduler.queue import Queue
 from draas.wire.link import Assign, Assignment
 
 RECENT_KEPT = 5_000  # many times what can end while one request is read from disk
+SILENCE_EVERY_S = 0.25  # ticks may come a hundred times a second; a look at every node need not
 
 
 class Control:
@@ -32,15 +34,22 @@ class Control:
         self, job_list: Iterable[Job], node_list: Iterable[Node], next_seq: int, epoch: int, policy: Policy, now: float
     ) -> None:
         self.cluster = Cluster(next_seq=next_seq)
-        self.fleet = Fleet()
+        self.fleet = Fleet(policy.default_image)
         self.queue = Queue()
         self.policy = policy
         self.epoch = epoch
+        self.held: Mapping[NodeId, JobId] = {}  # nodes kept free for a job that has starved, as of the last tick
+        self.behind = False  # the last tick stopped at its limit: more can be placed at once
+        self._silence_at = now
         self._generation = 0
         self._pending: list[Plan] = []
         self._put: dict[NodeId, dict[AllocationId, None]] = {}
         self._forget: dict[NodeId, dict[AllocationId, None]] = {}
         self.recent: OrderedDict[JobId, Job] = OrderedDict()  # ended not long ago: fresher than what is read from disk
+        self._deleted: OrderedDict[JobId, None] = (
+            OrderedDict()
+        )  # not long ago: what is read from disk may have them yet
+        self._left: set[NodeId] = set()
         self._told: set[NodeId] = set()  # nodes whose link has been given its full set: they get what changes
         self._apply(Plan(jobs=tuple(job_list), nodes=tuple(node_list)))
         self._do(nodes.begin(self.cluster, now))
@@ -70,7 +79,7 @@ class Control:
                 return [self._now(id, job)], []
             case DeleteJob(id=id):
                 job = self._job(id, loaded)
-                self._do(jobs.delete_job(self.cluster, job, now))
+                self._do(jobs.delete_job(job, now))
                 return [job], []
             case PatchNode(id=id):
                 self._do(nodes.patch_node(self._node(id), command, now))
@@ -82,7 +91,7 @@ class Control:
 
     def explain(self, job: Job, now: float) -> Explanation:
         """Why `job` is where it is."""
-        return explain.explain(self.fleet, self.queue, job, now, self.cluster.nodes.values())
+        return explain.explain(self.fleet, self.queue, job, now, self.cluster.nodes.values(), self.held)
 
     # --- what agents say ---
 
@@ -94,12 +103,18 @@ class Control:
         have: Mapping[AllocationId, Observed],
         complete: bool,
         now: float,
-    ) -> None:
-        """An agent said hello. The first time its node comes into being, under `name` or one like it."""
+    ) -> bool:
+        """An agent said hello. The first time its node comes into being, under `name` or one like it.
+
+        False where the node was removed meanwhile: it does not come back under this id.
+        """
+        if node_id in self._left:
+            return False
         if node_id not in self.cluster.nodes:
             self._do(nodes.add_node(self.cluster, node_id, name, now))
         node = self._node(node_id)
         self._do_each(nodes.connect_node(self.cluster, node, facts, have, complete, self.policy, now))
+        return True
 
     def disconnect(self, node_id: NodeId, now: float) -> None:
         """Its link closed."""
@@ -118,6 +133,7 @@ class Control:
             self._do(Plan(nodes=(seen,)))
         else:
             self._apply(Plan(nodes=(seen,)))
+        self._do(nodes.wake_node(seen, now))
 
     def report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed], now: float, chance: float) -> None:
         """What an agent has newly seen of its allocations. Reports about superseded attempts change nothing."""
@@ -128,17 +144,22 @@ class Control:
                 continue
             self._do(jobs.observe(self.cluster, job, seen, self.policy, now, chance))
             node = self.cluster.nodes.get(node_id)
-            if seen.cause in jobs.NODE_CAUSES and node is not None:
-                self._do(Plan(nodes=(nodes.blame_node(node, now),)))
+            if node is not None:
+                self._do(nodes.blame_for(node, seen.cause, now))
 
     # --- time ---
 
     def tick(self, now: float) -> None:
         """What is due by the clock, then place what can be placed."""
-        self._do_each(nodes.check_silence(self.cluster, self.policy, now))
+        if now >= self._silence_at:
+            self._silence_at = now + SILENCE_EVERY_S
+            self._do_each(nodes.check_silence(self.cluster, self.policy, now))
+        self.held, self.behind = {}, False
         if not len(self.queue):
             return
-        placed = plan_placements(self.fleet, self.queue, now, self.policy.placements_per_tick)
+        limit = self.policy.placements_per_tick
+        placed, self.held = plan_round(self.fleet, self.queue, now, limit)
+        self.behind = len(placed) == limit
         if placed:
             pairs = [(placement.job_id, self.cluster.nodes[placement.node_id]) for placement in placed]
             self._do(jobs.assign_jobs(self.cluster, pairs, now))
@@ -146,10 +167,14 @@ class Control:
     # --- what the shell takes away ---
 
     def take(self) -> Plan:
-        """All changes since the last call, to be committed in one transaction."""
+        """All changes since the last call, to be committed in one transaction. Each job and node is in it once, as it is now."""
         plan = merge(self._pending)
         self._pending = []
-        return plan
+        newest = {job.id: job for job in plan.jobs}
+        members = {node.id: node for node in plan.nodes}
+        if len(newest) == len(plan.jobs) and len(members) == len(plan.nodes):
+            return plan
+        return replace(plan, jobs=tuple(newest.values()), nodes=tuple(members.values()))
 
     def orders(self) -> dict[NodeId, Assign]:
         """What has changed for the linked agents since the last call. To be sent after the commit, and after their full set."""
@@ -188,7 +213,7 @@ class Control:
             number=held.number,
             name=spec.name,
             runtime=spec.runtime,
-            image=spec.image,
+            image=spec.image or (self.policy.default_image if spec.runtime is RuntimeName.DOCKER else None),
             command=spec.command,
             env=spec.env,
             resources=spec.resources,
@@ -226,13 +251,17 @@ class Control:
         for job_id in plan.gone_jobs:
             self.queue.drop(job_id)
             self.recent.pop(job_id, None)
+            self._deleted[job_id] = None
         while len(self.recent) > RECENT_KEPT:
             self.recent.popitem(last=False)
+        while len(self._deleted) > RECENT_KEPT:
+            self._deleted.popitem(last=False)
         for node in plan.nodes:
             self.fleet.put_node(node)
         for node_id in plan.gone_nodes:
             self.fleet.drop_node(node_id)
             self._told.discard(node_id)
+            self._left.add(node_id)
 
     def _note_orders(self, before: Job | None, after: Job) -> None:
         """Remember what the agents are to be told: a new or stopping allocation, or one that is over."""
@@ -247,7 +276,7 @@ class Control:
 
     def _job(self, id: JobId, loaded: Job | None) -> Job:
         job = self.cluster.jobs.get(id) or self.recent.get(id) or loaded
-        if job is None:
+        if job is None or id in self._deleted:
             raise NotFound(f"there is no job {id!r}")
         return job
 
@@ -256,9 +285,17 @@ class Control:
         return self.cluster.jobs.get(id) or self.recent.get(id) or before
 
     def _needed(self, job: Job, known: Mapping[JobId, JobState]) -> dict[JobId, JobState]:
-        gone = JobState.SUCCEEDED  # a need that was deleted had ended; nothing more can be waited for
-        found = {need: self.cluster.jobs.get(need) or self.recent.get(need) for need in job.spec.needs}
-        return {need: one.state if one is not None else known.get(need, gone) for need, one in found.items()}
+        """The states of what `job` needs. Raises Conflict where one was deleted before `job` could begin."""
+        states = {}
+        for need in job.spec.needs:
+            live = self.cluster.jobs.get(need) or self.recent.get(need)
+            state = live.state if live is not None else known.get(need)
+            if need in self._deleted or state is None:
+                if not job.attempts:
+                    raise Conflict(f"job {job.id} needs {need}, which was deleted; submit both again")
+                state = JobState.SUCCEEDED  # or the job could not have run before
+            states[need] = state
+        return states
 
     def _node(self, id: NodeId) -> Node:
         node = self.cluster.nodes.get(id)

@@ -1,12 +1,12 @@
 """Explain: why a job waits, or why it runs where it runs, node by node and in numbers. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from draas.model.allocation import Allocation
+from draas.model.allocation import Allocation, NodeId
 from draas.model.explanation import Explanation, Verdict
-from draas.model.job import Job, JobState, RuntimeName
+from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Node
 from draas.model.resources import Resources
 from draas.scheduler.ask import Ask, ask_of
@@ -19,19 +19,25 @@ NEEDS_NAMED = 3  # more ids than this are no help in one sentence
 BUSY = "its CPU is kept busy by other work; calmer nodes come first"
 
 
-def explain(fleet: Fleet, queue: Queue, job: Job, now: float, nodes: Iterable[Node]) -> Explanation:
-    """Why `job` is where it is. Verdicts are as things are now, the best node first; ended jobs get none."""
+def explain(
+    fleet: Fleet, queue: Queue, job: Job, now: float, nodes: Iterable[Node], held_nodes: Mapping[NodeId, JobId]
+) -> Explanation:
+    """Why `job` is where it is. Verdicts are as things are now, the best node first; ended and waiting jobs get none.
+
+    `held_nodes` are kept free for a job that has starved, as draas.scheduler.place.Round has them.
+    """
     if job.ended or job.state is JobState.WAITING:
         return Explanation(job_id=job.id, state=job.state, summary=_story(job, now))
     fleet.settle(now)
     queue.wake(now)
-    verdicts = tuple(sorted(_verdicts(fleet, job, nodes), key=_best_first))
+    verdicts = tuple(sorted(_verdicts(fleet, job, nodes, held_nodes), key=_best_first))
     held = job.current
     if held is not None:
         summary = _where(job, held, verdicts)
         return Explanation(job_id=job.id, state=job.state, summary=summary, verdicts=verdicts)
     ahead = _count_ahead(queue, job)
-    summary = _why_queued(job, verdicts, ahead, now)
+    possible = bool(fleet.ranking(ask_of(job.spec)).able.any())
+    summary = _why_queued(job, verdicts, ahead, now, possible=possible, waits_for_room=job.id in held_nodes.values())
     return Explanation(job_id=job.id, state=job.state, summary=summary, ahead=ahead, verdicts=verdicts)
 
 
@@ -56,10 +62,14 @@ def _where(job: Job, held: Allocation, verdicts: tuple[Verdict, ...]) -> str:
     fitting = sum(verdict.fits for verdict in verdicts)
     others = f" of {fitting} that could take it" if fitting > 1 else ""
     score = f", which would score {own.score:.2f} now{others}" if own is not None and own.score is not None else ""
-    return f"it {verb} on {held.node_name}, attempt {held.number}{score}"
+    lacks = f"; of that node: {', '.join(own.lacks)}" if own is not None and own.lacks else ""
+    doing = f" ({held.observed.detail})" if held.observed.detail else ""
+    return f"it {verb} on {held.node_name}, attempt {held.number}{doing}{score}{lacks}"
 
 
-def _why_queued(job: Job, verdicts: tuple[Verdict, ...], ahead: int, now: float) -> str:
+def _why_queued(
+    job: Job, verdicts: tuple[Verdict, ...], ahead: int, now: float, *, possible: bool, waits_for_room: bool
+) -> str:
     if job.ready_at > now:
         return f"it is tried again in {job.ready_at - now:.1f} s: {job.reason}"
     before = f"; {ahead} {'job comes' if ahead == 1 else 'jobs come'} before it" if ahead else ""
@@ -67,7 +77,11 @@ def _why_queued(job: Job, verdicts: tuple[Verdict, ...], ahead: int, now: float)
         return f"there is no node yet: add one with `draas join`{before}"
     if any(verdict.fits for verdict in verdicts):
         return f"it is placed as soon as its turn comes{before}"
-    return f"none of {len(verdicts)} {'node' if len(verdicts) == 1 else 'nodes'} can take it now{before}"
+    count = f"{len(verdicts)} {'node' if len(verdicts) == 1 else 'nodes'}"
+    if not possible:
+        return f"none of {count} could take it even with nothing else to do; it stays queued until one changes or joins"
+    kept = "; it has waited for long, so nodes are kept free for it" if waits_for_room else ""
+    return f"none of {count} can take it now{before}{kept}"
 
 
 def _count_ahead(queue: Queue, job: Job) -> int:
@@ -76,7 +90,7 @@ def _count_ahead(queue: Queue, job: Job) -> int:
     return queue.count_above(job.spec.priority) + older
 
 
-def _verdicts(fleet: Fleet, job: Job, nodes: Iterable[Node]) -> list[Verdict]:
+def _verdicts(fleet: Fleet, job: Job, nodes: Iterable[Node], held_nodes: Mapping[NodeId, JobId]) -> list[Verdict]:
     ask, held = ask_of(job.spec), job.current
     scores = fleet.ranking(ask).scores
     images = _image_parts(fleet, ask)
@@ -89,6 +103,8 @@ def _verdicts(fleet: Fleet, job: Job, nodes: Iterable[Node]) -> list[Verdict]:
         lacks += resource_lacks(job.spec.resources, room, node.facts.capacity)
         if not lacks and not own and calm_exists and fleet.is_busy(node.id):
             lacks.append(BUSY)
+        if not lacks and held_nodes.get(node.id, job.id) != job.id:
+            lacks.append(f"it is kept free for job {held_nodes[node.id]}, which has waited for room for long")
         if lacks:
             verdicts.append(Verdict(node=node.name, fits=False, lacks=tuple(lacks)))
             continue

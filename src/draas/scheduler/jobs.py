@@ -16,8 +16,10 @@ from draas.model.plan import EMPTY, Plan, merge
 from draas.model.policy import Policy
 from draas.model.state import advance
 
-# Failures that say more about the machine than about the job: they cost the job no retry.
+# Failures that say nothing against the job: they cost it no retry.
 NODE_CAUSES = frozenset({Cause.RUNTIME, Cause.DISK, Cause.NODE_LOST, Cause.LEASE, Cause.DRAINED})
+# Of these, what the machine had no part in either: the controller was away, or a person wanted it.
+_NOBODYS_FAULT = frozenset({Cause.LEASE, Cause.DRAINED})
 _FAILED_NEEDS = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.SKIPPED})
 
 
@@ -159,10 +161,12 @@ def retry_job(job: Job, needed: Mapping[JobId, JobState], now: float) -> Plan:
     return Plan(jobs=(renewed,), events=(event_of(renewed, now, retried=True),))
 
 
-def delete_job(cluster: Cluster, job: Job, now: float) -> Plan:
-    """Forget an ended job. Raises Conflict where it has not ended or something still waits for it."""
-    if job.live:
+def delete_job(job: Job, now: float) -> Plan:
+    """Forget an ended job. Nothing waits for it: its end has released or skipped what did. Raises Conflict where it is live."""
+    if not job.ended:
         raise Conflict(f"job {job.id} is {job.state}; cancel it first, and wait until it has stopped")
+    if job.live:
+        raise Conflict(f"job {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment")
     return Plan(gone_jobs=(job.id,), events=(Event(at=now, kind="job.deleted", subject=job.id, project=job.project),))
 
 
@@ -232,22 +236,24 @@ def _attempt_ended(cluster: Cluster, job: Job, attempt: Allocation, policy: Poli
 
 
 def _after_loss(cluster: Cluster, job: Job, attempt: Allocation, policy: Policy, now: float, chance: float) -> Plan:
-    lost = job.lost + 1
     detail = attempt.observed.detail or str(attempt.observed.cause)
+    reason = f"attempt {attempt.number} on {attempt.node_name}: {detail}"
+    if attempt.observed.cause in _NOBODYS_FAULT:
+        wait_s = equal_jitter(1, base_s=policy.retry_base_s, cap_s=policy.retry_cap_s, chance=chance)
+        return _queue_again(job, reason, now, wait_s)
+    lost = job.lost + 1
     if lost > MAX_LOST:
-        reason = (
+        given_up = (
             f"given up after {lost} attempts that ended with their machine; the last on {attempt.node_name}: {detail}"
         )
-        return _end(cluster, move(job, JobState.FAILED, lost=lost, finished_at=now, reason=reason), now)
+        return _end(cluster, move(job, JobState.FAILED, lost=lost, finished_at=now, reason=given_up), now)
     # The first loss is bad luck and costs no time; a machine that fails one job after another must not do so in a tight loop.
     wait_s = (
         0.0
         if lost == 1
         else equal_jitter(lost - 1, base_s=policy.retry_base_s, cap_s=policy.retry_cap_s, chance=chance)
     )
-    return _queue_again(
-        replace(job, lost=lost), f"attempt {attempt.number} on {attempt.node_name}: {detail}", now, wait_s
-    )
+    return _queue_again(replace(job, lost=lost), reason, now, wait_s)
 
 
 def _queue_again(job: Job, reason: str, now: float, wait_s: float) -> Plan:
@@ -265,7 +271,8 @@ def _end(cluster: Cluster, job: Job, now: float) -> Plan:
     jobs, events, skipped = [job], [ended], {job.id}
     for failed in jobs:  # grows while it is walked: skipping is passed on
         for waiting in cluster.dependents(failed.id):
-            if waiting.state is JobState.WAITING and waiting.id not in skipped:
+            # A need that had succeeded, and fails after the user asked for it again, is not waited for any more.
+            if waiting.state is JobState.WAITING and failed.id in waiting.unmet and waiting.id not in skipped:
                 skipped.add(waiting.id)
                 out = move(
                     waiting, JobState.SKIPPED, unmet=(), finished_at=now, reason=_skip_reason(failed.id, failed.state)

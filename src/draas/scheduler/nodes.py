@@ -19,6 +19,7 @@ from draas.model.state import advance
 from draas.scheduler import jobs
 
 _REACHABLE = frozenset({NodeState.READY, NodeState.DRAINING})
+BLAMED = frozenset({Cause.RUNTIME, Cause.DISK})
 FAILURES_KEPT = 8
 FAILURE_MEMORY_S = 600.0
 
@@ -60,6 +61,7 @@ def connect_node(
         if held.id in have:
             if is_news(held.observed, have[held.id]):
                 yield jobs.observe(cluster, job, have[held.id], policy, now, 0.5)
+                yield blame_for(cluster.nodes[node.id], have[held.id].cause, now)
         elif complete and held.state is AllocationState.RUNNING:
             detail = f"{node.name} came back without it"
             yield jobs.lose(cluster, job, Cause.NODE_LOST, detail, policy, now)
@@ -68,6 +70,13 @@ def connect_node(
 def see_node(node: Node, load: Load, facts: Facts | None, now: float) -> Node:
     """The node with a heartbeat's figures. Not worth a commit: they are old news in a second."""
     return replace(node, load=load, last_seen_at=now, facts=facts if facts is not None else node.facts)
+
+
+def wake_node(node: Node, now: float) -> Plan:
+    """A node that was silent for long on a link that is still open (it was frozen, or the network was slow) is heard again."""
+    if not node.linked or node.state in _REACHABLE or node.state is NodeState.LEFT:
+        return EMPTY
+    return _to(node, NodeState.DRAINING if node.drain else NodeState.READY, now)
 
 
 def unlink_node(node: Node, now: float) -> Plan:
@@ -84,6 +93,11 @@ def blame_node(node: Node, now: float) -> Node:
     return replace(node, failures=(*recent, now)[-FAILURES_KEPT:])
 
 
+def blame_for(node: Node, cause: Cause, now: float) -> Plan:
+    """The node blamed if an attempt that ended for `cause` speaks against it. A lease that ran out does not: the controller was away."""
+    return Plan(nodes=(blame_node(node, now),)) if cause in BLAMED else EMPTY
+
+
 def check_silence(cluster: Cluster, policy: Policy, now: float) -> Iterator[Plan]:
     """Nodes not heard of become disconnected, then down; what they ran is given up (exclusive jobs only after their lease)."""
     down_after_s = _down_after_s(cluster, policy)
@@ -93,7 +107,8 @@ def check_silence(cluster: Cluster, policy: Policy, now: float) -> Iterator[Plan
         if node.state in _REACHABLE and silent_s >= policy.disconnected_after_s:
             yield _to(node, NodeState.DISCONNECTED, now, reason=reason)
         elif node.state is NodeState.DISCONNECTED and silent_s >= down_after_s:
-            yield _to(node, NodeState.DOWN, now, reason=reason)
+            lost_work = bool(cluster.on_node(node.id))
+            yield _to(blame_node(node, now) if lost_work else node, NodeState.DOWN, now, reason=reason)
             yield from _give_up(cluster, node, silent_s, policy, now)
         elif node.state is NodeState.DOWN:
             yield from _give_up(cluster, node, silent_s, policy, now)
@@ -140,7 +155,10 @@ def remove_node(cluster: Cluster, node: Node, policy: Policy, now: float) -> Ite
 
 
 def begin(cluster: Cluster, now: float) -> Plan:
-    """A controller that starts counts silence from now: its predecessor may have heard of a node just before it died."""
+    """A controller that starts counts silence from now: its predecessor may have heard of a node just before it died.
+
+    Of a node that is down too, where something of it may still hold a lease: heartbeats are not durable.
+    """
     nodes = tuple(
         replace(
             node,
@@ -149,6 +167,6 @@ def begin(cluster: Cluster, now: float) -> Plan:
             state=NodeState.DISCONNECTED if node.state in _REACHABLE else node.state,
         )
         for node in cluster.nodes.values()
-        if node.state is not NodeState.DOWN
+        if node.state is not NodeState.DOWN or node.linked or cluster.on_node(node.id)
     )
     return Plan(nodes=nodes) if nodes else EMPTY

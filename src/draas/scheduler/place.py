@@ -3,6 +3,7 @@
 from heapq import heapify, heappop, heappush
 from itertools import chain, islice
 from math import floor, inf, log2
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -35,8 +36,20 @@ class Placement(NamedTuple):
     node_id: NodeId
 
 
+class Round(NamedTuple):
+    """The placements in the order in which they were decided, and the nodes that are held, each with the job that has starved."""
+
+    placements: list[Placement]
+    held: dict[NodeId, JobId]
+
+
 def plan_placements(fleet: Fleet, queue: Queue, now: float, limit: int) -> list[Placement]:
-    """The next placements, at most `limit`, in the order in which they were decided.
+    """The next placements, at most `limit`; see plan_round."""
+    return plan_round(fleet, queue, now, limit).placements
+
+
+def plan_round(fleet: Fleet, queue: Queue, now: float, limit: int) -> Round:
+    """The next placements, at most `limit`.
 
     By priority, then the project that uses the least, then age. A job that fits nowhere is passed over; where it only lacks
     room and has starved, nodes are held for it. Equal inputs give equal placements.
@@ -51,7 +64,7 @@ def plan_placements(fleet: Fleet, queue: Queue, now: float, limit: int) -> list[
             _place_tier(draft, tier)
     finally:
         draft.undo()
-    return draft.placements
+    return Round(draft.placements, draft.held())
 
 
 def held_nodes(waited_s: float) -> int:
@@ -89,13 +102,13 @@ class _Cursor:
         self.head = head
         return run
 
-    def waiting_since(self, taken: list[Entry]) -> float:
-        """Since when the oldest few of the jobs left have waited, those of `taken` first. The cursor is of no use afterwards.
+    def longest_waiting(self, taken: list[Entry]) -> Entry:
+        """Which of the oldest few of the jobs left has waited longest, those of `taken` first. The cursor is of no use afterwards.
 
         Not the first alone: it may be a retry that was queued just now.
         """
         left = taken if self.head is None else chain(taken, (self.head,), self._rest)
-        return min(entry.since for entry in islice(left, OLDEST_LOOKED_AT))
+        return min(islice(left, OLDEST_LOOKED_AT), key=attrgetter("since"))
 
     def ranking(self, fleet: Fleet, image: str | None) -> Ranking:
         """The fleet's ranking for this shape and image, up to date."""
@@ -129,14 +142,14 @@ def _take_turn(draft: "_Draft", project: ProjectName, heads: _Heads, alone: bool
     """Place a project's oldest job, or where no other project competes all that follow it and ask the same."""
     _, cursor = heappop(heads)
     if cursor.shape in draft.blocked:
-        draft.hold_for(cursor.shape, cursor.waiting_since([]))
+        draft.hold_for(cursor.shape, cursor.longest_waiting([]))
         return
     below = heads[0][0] if heads else inf
     run = cursor.take_run(below, draft.wanted if alone else 1)
     placed = draft.place(project, cursor, run)
     if placed < len(run):
         draft.blocked.add(cursor.shape)
-        draft.hold_for(cursor.shape, cursor.waiting_since(run[placed:]))
+        draft.hold_for(cursor.shape, cursor.longest_waiting(run[placed:]))
     elif cursor.head is not None:
         heappush(heads, (cursor.head.seq, cursor))
 
@@ -155,6 +168,7 @@ class _Draft:
         self._used_before: Ints | None = None
         self._rows: list[int] = []
         self._held: list[int] = []
+        self._held_for: list[JobId] = []
         self._holding: set[Shape] = set()
         self._used: dict[ProjectName, Amounts] = {}
 
@@ -218,13 +232,17 @@ class _Draft:
             books.used[resource, : books.count] += amount * counts
         books.touch_all(np.flatnonzero(counts))
 
-    def hold_for(self, shape: Shape, since: float) -> None:
-        """Nothing of this shape fits any more. If its jobs have starved since then for want of room alone, hold nodes for them.
+    def held(self) -> dict[NodeId, JobId]:
+        """The nodes that are held, and for whom."""
+        return {self._ids[row]: job_id for row, job_id in zip(self._held, self._held_for, strict=True)}
+
+    def hold_for(self, shape: Shape, oldest: Entry) -> None:
+        """Nothing of this shape fits any more. If `oldest`, which asks for it, has starved for want of room alone, hold nodes for it.
 
         From here on nobody gets these: who comes later in the order waits. For the first in the order nodes are held in any
         case; for further ones only while at least three quarters of the nodes stay open.
         """
-        wanted = held_nodes(self._now - since)
+        wanted = held_nodes(self._now - oldest.since)
         if not wanted or shape in self._holding:
             return
         able = self._fleet.ranking(Ask(shape, None)).able.copy()
@@ -237,6 +255,7 @@ class _Draft:
         lacking = np.array(shape.need)[:, None] - (capacity - self._books.used.take(rows, axis=1))
         distance = (np.maximum(0, lacking) / np.maximum(1, capacity)).max(axis=0)
         self._held += rows[np.argsort(distance, kind="stable")[:wanted]].tolist()
+        self._held_for += [oldest.job_id] * wanted
         self._holding.add(shape)
 
     def undo(self) -> None:

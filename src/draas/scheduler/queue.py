@@ -153,10 +153,6 @@ class Queue:
                 self._places[job_id] = ready
                 self._admit(ready)
 
-    def next_ready_at(self) -> float | None:
-        """When the next job's back-off is over, if any waits for that (or waited and has left)."""
-        return self._later[0][0] if self._later else None
-
     def tiers(self) -> list[Tier]:
         """The ready jobs by priority, the highest first."""
         return [self._tiers[priority] for priority in sorted(self._tiers, reverse=True)]

@@ -19,6 +19,8 @@ class StoreFailure(Exception):
         self.detail = detail
 
 
+ANSWERS_KEPT_S = 86400.0  # whoever repeats a request does so within a day
+
 Role = Literal["viewer", "deployer", "admin", "node"]
 
 

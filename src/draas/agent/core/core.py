@@ -9,12 +9,16 @@ from dataclasses import dataclass, field, replace
 
 from draas.agent.core import events as e
 from draas.agent.core.exits import judge
+from draas.agent.runtimes.runtime import Exited
 from draas.model.allocation import AllocationId, AllocationState, Cause, Desired, Observed
 from draas.model.job import RuntimeName
 from draas.wire.link import Assign, Assignment
 
 GRACE_S = 5.0  # TERM to KILL; cancelled jobs must be gone within 10 s
 LEASE_GRACE_S = 0.0  # a lease that is over leaves no time to be polite
+# After these an engine that does not answer may still run what it was asked to start. An exclusive job is over only when it is stopped.
+_MAY_RUN = frozenset({Cause.RUNTIME, Cause.DISK, Cause.LEASE})
+_STOPPED_AS_FAILED = frozenset({Cause.TIMEOUT, Cause.RUNTIME, Cause.DISK})
 _ENDS = frozenset({AllocationState.SUCCEEDED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST})
 
 
@@ -33,6 +37,8 @@ class Local:
     stop_detail: str = ""
     stopping: bool = False
     logs_safe: bool = False
+    unwatched: bool = False  # nobody looks on any more: its end will not be told
+    began_mono: float | None = None  # when it started, on the clock that timeouts are counted on
 
     @property
     def ended(self) -> bool:
@@ -116,7 +122,8 @@ class AgentCore:
         yield from self._step(local)
 
     def _on_adopted(self, event: e.Adopted) -> Iterator[e.Instruction]:
-        if event.id in self.locals:
+        if (known := self.locals.get(event.id)) is not None:
+            known.exists = True
             return
         running = event.started_at is not None
         observed = Observed(
@@ -129,16 +136,27 @@ class AgentCore:
         self._news[event.id] = None
         if running:
             yield e.Watch(id=event.id)
+        if self._order != (
+            0,
+            0,
+        ):  # found late, by a runtime that was away: all that is wanted has been put and is known
+            local.wanted = False
+            self._ask_stop(local, Cause.CANCELLED, "the controller does not want it any more")
+            yield from self._step(local)
 
     # --- what instructions came to ---
 
     def _on_own(self, local: Local, event: e.Event, now: float) -> Iterator[e.Instruction]:
         match event:
+            case e.Progressed() if local.ended:
+                return
             case e.Progressed(text=text):
                 self._observe(local, replace(local.observed, detail=text))
                 return
             case e.Prepared():
-                local.busy = False
+                if local.observed.state is not AllocationState.PREPARING:
+                    return  # stopped meanwhile: the Stop under way, or done, has the say
+                local.busy = local.stopping
                 self._observe(local, replace(local.observed, state=AllocationState.STARTING, detail=""))
             case e.Started(at=at):
                 local.busy = False
@@ -149,14 +167,15 @@ class AgentCore:
                 yield e.Watch(id=local.id)
             case e.HasExited(ended=ended):
                 if not local.ended:
-                    self._observe(local, judge(ended, local.stop_for, local.stop_detail))
+                    by_us = local.stop_for if _is_stop(local, ended) else Cause.NONE
+                    self._observe(local, judge(ended, by_us, local.stop_detail))
             case e.Broke(cause=cause, detail=detail):
                 local.busy = False
                 self._on_broke(local, cause, detail, now)
             case e.HasStopped():
                 local.busy = False
                 local.stopping = False
-                if not local.ended and local.observed.state is not AllocationState.RUNNING:
+                if not local.ended and (local.unwatched or local.observed.state is not AllocationState.RUNNING):
                     self._end_unstarted(local, now)
             case e.LogsSafe():
                 local.logs_safe = True
@@ -168,6 +187,11 @@ class AgentCore:
     def _on_broke(self, local: Local, cause: Cause, detail: str, now: float) -> None:
         if local.ended:
             return
+        if local.exclusive and cause in _MAY_RUN:
+            local.busy = local.stopping
+            local.exists = local.unwatched = True
+            self._ask_stop(local, cause, detail)
+            return
         if local.stop_for is not Cause.NONE and local.observed.state is not AllocationState.RUNNING:
             self._end_unstarted(local, now)
             return
@@ -175,8 +199,8 @@ class AgentCore:
         self._observe(local, failed)
 
     def _end_unstarted(self, local: Local, now: float) -> None:
-        """It was to be stopped before it ran."""
-        state = AllocationState.FAILED if local.stop_for is Cause.TIMEOUT else AllocationState.STOPPED
+        """It has been stopped, and how it would have ended is not known."""
+        state = AllocationState.FAILED if local.stop_for in _STOPPED_AS_FAILED else AllocationState.STOPPED
         ended = replace(local.observed, state=state, cause=local.stop_for, detail=local.stop_detail, finished_at=now)
         self._observe(local, ended)
 
@@ -196,19 +220,11 @@ class AgentCore:
                 continue
             if local.exclusive and self._lease_until is not None and mono >= self._lease_until and local.exists:
                 self._ask_stop(local, Cause.LEASE, "its lease ran out: no word from the controller")
-            elif (limit := self._timeout_of(local)) is not None and now >= limit:
-                timeout_s = local.assignment.timeout_s if local.assignment else 0
+            elif (timeout_s := _timeout_passed(local, mono, now)) is not None:
                 self._ask_stop(local, Cause.TIMEOUT, f"ran longer than its timeout of {timeout_s:g} s")
             else:
                 continue
             yield from self._step(local)
-
-    @staticmethod
-    def _timeout_of(local: Local) -> float | None:
-        started_at = local.observed.started_at
-        if local.assignment is None or local.assignment.timeout_s is None or started_at is None:
-            return None
-        return started_at + local.assignment.timeout_s
 
     # --- what to do next for one allocation ---
 
@@ -267,3 +283,22 @@ class AgentCore:
         local.observed = observed
         if news:
             self._news[local.id] = None
+
+
+def _is_stop(local: Local, ended: Exited) -> bool:
+    """Whether our stop ended it. Where the engine was away it may have ended by itself long before its timeout was noticed."""
+    timeout_s = local.assignment.timeout_s if local.assignment is not None else None
+    if local.stop_for is not Cause.TIMEOUT or timeout_s is None:
+        return True
+    return ended.finished_at - ended.started_at >= timeout_s
+
+
+def _timeout_passed(local: Local, mono: float, now: float) -> float | None:
+    """The timeout of `local` if it has run for longer. Counted on the monotonic clock from the first look on: setting the clock ends no job."""
+    started_at = local.observed.started_at
+    if local.assignment is None or local.assignment.timeout_s is None or started_at is None:
+        return None
+    if local.began_mono is None:
+        local.began_mono = mono - max(0.0, now - started_at)
+    timeout_s = local.assignment.timeout_s
+    return timeout_s if mono >= local.began_mono + timeout_s else None

@@ -86,7 +86,7 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """Time went by. `mono` is for leases, the `now` that every event comes with for timeouts."""
+    """Time went by. `mono` is for leases and timeouts."""
 
     mono: float
 

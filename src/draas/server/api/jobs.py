@@ -29,7 +29,7 @@ from draas.server.api.guard import (
     visible,
 )
 from draas.store.store import JobFilter
-from draas.wire.api import HOST_NAME, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
+from draas.wire.api import HOST_NAME, LABEL_MATCH, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
 from draas.wire.views import BatchView, ExplanationView, JobList, JobView
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
@@ -67,7 +67,7 @@ class JobQuery(BaseModel):
     name: Text | None = None
     node: Text | None = Field(None, description="name or id of a node that any attempt was on")
     project: Text | None = None
-    label: list[Annotated[str, Field(max_length=512, pattern="^[^=]+=")]] = Field(default=[], max_length=64)
+    label: list[Annotated[str, Field(max_length=512, pattern=LABEL_MATCH)]] = Field(default=[], max_length=64)
     cursor: int | None = Field(None, ge=1, le=2**62, description="`next` of the page before")
     limit: int = Field(100, ge=1, le=1000)
 

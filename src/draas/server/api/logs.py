@@ -25,6 +25,7 @@ from draas.server.api.guard import GuardedRoute, api_of, key_of, visible
 from draas.server.api.jobs import Id
 from draas.server.services.controller import Controller
 from draas.store import logs as stored
+from draas.store.grep import compile_grep
 from draas.store.logs import Line
 from draas.wire.records import Stream
 from draas.wire.views import LogLineView
@@ -41,7 +42,7 @@ class LogQuery(BaseModel):
     stream: Literal["stdout", "stderr", "notice"] | None = None
     tail: int | None = Field(None, ge=0, le=1_000_000, description="only the last N lines that match")
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
-    grep: str | None = Field(None, max_length=512, description="a regular expression that lines must match")
+    grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
     follow: bool = False
 
 
@@ -75,10 +76,7 @@ async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) ->
 def parse_query(query: LogQuery, now: float) -> stored.Query:
     """What the log store is asked. Raises Invalid where a time or an expression means nothing."""
     if query.grep is not None:
-        try:
-            re.compile(query.grep)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise Invalid("the request is not valid", (Fault("grep", f"is no regular expression: {error}"),)) from None
+        compile_grep(query.grep)
     return stored.Query(
         stream=Stream[query.stream.upper()] if query.stream is not None else None,
         tail=query.tail,

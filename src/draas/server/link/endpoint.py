@@ -16,6 +16,7 @@ from draas.model.job import JobId
 from draas.server.link.hub import Channel, Hub
 from draas.server.loops.control import ControlLoop
 from draas.wire import link as wire
+from draas.wire.bounds import in_bounds
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ class Endpoint:
         except WebSocketDisconnect:
             return None
         hello = messages[0] if messages else None
-        if not isinstance(hello, wire.Hello) or hello.version != wire.VERSION:
+        if not isinstance(hello, wire.Hello) or hello.version != wire.VERSION or not in_bounds(hello):
             await _close(socket, wire.CLOSE_VERSION, f"this controller speaks version {wire.VERSION} of the link")
             return None
         if abs(hello.sent_at - clock.now()) > CLOCK_OFF_S:
@@ -92,6 +93,9 @@ class Endpoint:
                 return
             except (msgspec.MsgspecError, TimeoutError) as error:
                 channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
+                return
+            if not all(map(in_bounds, messages)):
+                channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
                 return
             for message in messages:
                 await self._take(channel, message, wanted)

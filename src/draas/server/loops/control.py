@@ -112,6 +112,8 @@ class ControlLoop:
         for item in inbox:
             item(tick, now)
         self.control.tick(now)
+        if self.control.behind:
+            self._wake.set()
         plan = self.control.take()
         tick.orders = self.control.orders()
         tick.write = replace(tick.write, plan=plan)
@@ -191,14 +193,23 @@ class ControlLoop:
         """See Controller.command."""
         if self.trouble:
             raise Unavailable(self.trouble)
-        loaded, known = await self._load_for(command)
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if idempotency is not None:
-            if (done := await self.replay(idempotency)) is not None:
-                return done
             if (first := self._in_flight.get(idempotency.key)) is not None:
                 _check_same(first[0], idempotency)
                 return await asyncio.shield(first[1])
-        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            # Before anything is awaited: between asking the store and this line the first request could come to its end.
+            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
+            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
+        try:
+            done = await self.replay(idempotency) if idempotency is not None else None
+            loaded, known = await self._load_for(command) if done is None else (None, {})
+        except BaseException as error:
+            _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
+            raise
+        if done is not None:
+            waiting.set_result(done)
+            return done
 
         def decide(tick: Tick, now: float) -> None:
             try:
@@ -218,9 +229,6 @@ class ControlLoop:
                 )
                 tick.write = replace(tick.write, answers=(*tick.write.answers, answer))
 
-        if idempotency is not None:
-            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
-            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
         self.post(decide)
         return await asyncio.shield(waiting)
 
@@ -265,6 +273,10 @@ class ControlLoop:
         """A page of jobs as they are durable."""
         await self._settled()
         return await self._store.list_jobs(match, below, limit)
+
+    async def expired_jobs(self, limit: int) -> list[JobId]:
+        """Jobs that ended longer ago than the policy keeps them, the oldest first."""
+        return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
 
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
@@ -381,7 +393,9 @@ class ControlLoop:
         """The agent of a node (whose key bears `name`) connected; `welcome` is called with its whole set once all of that is durable."""
 
         def connect(tick: Tick, now: float) -> None:
-            self.control.connect(node_id, name, facts, have, complete, now)
+            if not self.control.connect(node_id, name, facts, have, complete, now):
+                tick.then.append(lambda: self.drop_link(node_id))
+                return
             orders = self.control.full_orders(node_id)
             tick.then.append(lambda: welcome(orders))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from draas.model.allocation import AllocationId, NodeId, Observed
 from draas.model.command import Command
-from draas.model.errors import DraasError
+from draas.model.errors import DraasError, Unavailable
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import Facts, Node
@@ -18,6 +18,7 @@ from draas.wire import link as wire
 
 TICK_S = 0.25
 COMMIT_S = (0.001, 0.2)
+COMMIT_AGAIN_S = 1.0
 
 
 @dataclass(slots=True)
@@ -26,11 +27,15 @@ class Disk:
 
     jobs: dict[JobId, Job] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    gone_nodes: set[NodeId] = field(default_factory=set)  # whose keys are revoked
     events: list[Event] = field(default_factory=list)
     epoch: int = 0
+    full: bool = False
+    revision: int = 0  # grows with every commit
 
     def commit(self, plan: Plan) -> None:
         """One transaction."""
+        self.revision += 1
         self.jobs.update((job.id, job) for job in plan.jobs)
         self.nodes.update((node.id, node) for node in plan.nodes)
         self.events.extend(plan.events)
@@ -38,6 +43,7 @@ class Disk:
             self.jobs.pop(job_id, None)
         for node_id in plan.gone_nodes:
             self.nodes.pop(node_id, None)
+            self.gone_nodes.add(node_id)
 
     @property
     def next_seq(self) -> int:
@@ -51,6 +57,7 @@ class Pending:
     plan: Plan
     orders: dict[NodeId, wire.Assign]
     then: list[Callable[[], None]]
+    replies: list[tuple[Callable[[list[Job] | DraasError], None], list[Job]]]
 
 
 class Controller:
@@ -74,6 +81,7 @@ class Controller:
         self._links: dict[NodeId, Connection] = {}
         self._welcomed: dict[NodeId, Connection] = {}
         self._then: list[Callable[[], None]] = []
+        self._replies: list[tuple[Callable[[list[Job] | DraasError], None], list[Job]]] = []
         self._committing: Pending | None = None
         self._tick_planned = False
         self._heartbeat()
@@ -107,7 +115,7 @@ class Controller:
         except DraasError as error:
             answer(error)
             return
-        self._then.append(lambda: answer(jobs))
+        self._replies.append((answer, jobs))
         self.wake()
 
     def _known(self, job: Job | None) -> dict[JobId, JobState]:
@@ -145,7 +153,10 @@ class Controller:
             return
         self._links[node_id] = connection
         self._welcomed.pop(node_id, None)
-        self.control.connect(node_id, node_id, facts, have, complete, self.world.now)
+        if not self.control.connect(node_id, node_id, facts, have, complete, self.world.now):
+            del self._links[node_id]
+            connection.cut()
+            return
         orders = self.control.full_orders(node_id)
         welcome = wire.Welcome(
             node_id=node_id, epoch=self.control.epoch, heartbeat_s=1.0, lease_s=self.policy.lease_s, log_ends={}
@@ -171,9 +182,11 @@ class Controller:
         if not self.alive or self._committing is not None:
             return
         self.control.tick(self.world.now)
-        pending = Pending(plan=self.control.take(), orders=self.control.orders(), then=self._then)
-        self._then = []
-        if pending.plan or pending.orders or pending.then:
+        pending = Pending(
+            plan=self.control.take(), orders=self.control.orders(), then=self._then, replies=self._replies
+        )
+        self._then, self._replies = [], []
+        if pending.plan or pending.orders or pending.then or pending.replies:
             self._committing = pending
             self.begin_commit(pending)
 
@@ -184,6 +197,13 @@ class Controller:
     def _commit(self, pending: Pending) -> None:
         if not self.alive:
             return
+        if self.disk.full:
+            self.world.tell("commit fails: disk full")
+            for answer, _ in pending.replies:
+                answer(Unavailable("the disk is full"))
+            pending.replies = []
+            self.world.after(COMMIT_AGAIN_S, lambda: self._commit(pending))
+            return
         self.disk.commit(pending.plan)
         # Between the commit and what follows from it there is time to be killed in.
         self.world.after(self.world.chance.uniform(0.0, 0.02), lambda: self._act(pending))
@@ -192,6 +212,8 @@ class Controller:
         if not self.alive:
             return
         self._committing = None
+        for answer, jobs in pending.replies:
+            answer(jobs)
         for follow_up in pending.then:
             follow_up()
         for node_id, assign in pending.orders.items():

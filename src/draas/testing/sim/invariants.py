@@ -1,9 +1,12 @@
 """What must hold after every step of a simulation. A violation raises Violated with the seed and the story."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 
-from draas.model.allocation import ALLOCATION_RANK, AllocationId, AllocationState, Desired
+from draas.model.allocation import ALLOCATION_RANK, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
 from draas.model.job import Job, JobId, JobState
+from draas.model.node import NodeState
+from draas.model.resources import NOTHING
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.machines import Container, Machine
 
@@ -17,22 +20,48 @@ class Invariants:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
+        self._checked: object = None  # what disk and memory were at the last look
+        self._looked_at = -1
         self._acknowledged: dict[JobId, None] = {}
+        self._delete_asked: set[JobId] = set()
+        self._deleted: set[JobId] = set()
+        self._drained: dict[NodeId, float] = {}  # since when
+        self._said: dict[AllocationId, list[Observed]] = defaultdict(list)
+        self._last_said: dict[tuple[AllocationId, int], Observed] = {}
+        self._spans: dict[AllocationId, tuple[float, float | None]] = {}
         self._cancelled: dict[JobId, int] = {}
         self._seen: dict[JobId, Job] = {}
-        self._running_exclusive: dict[JobId, set[AllocationId]] = defaultdict(set)
+        self._running_exclusive: dict[JobId, dict[AllocationId, Machine]] = defaultdict(dict)
         self._starts: dict[AllocationId, int] = defaultdict(int)
         self._retried: dict[JobId, int] = defaultdict(int)
 
     # --- told by the scenario ---
 
-    def acknowledged(self, job_id: JobId) -> None:
-        """The user was told that this job is taken."""
-        self._acknowledged[job_id] = None
+    def acknowledged(self, job_ids: Iterable[JobId]) -> None:
+        """The user was told that these jobs are taken."""
+        self._acknowledged.update(dict.fromkeys(job_ids))
+        self._looked_at = -1
+
+    def delete_asked(self, job_id: JobId) -> None:
+        """The user asked to forget this job (which may yet be lost with a crash)."""
+        self._delete_asked.add(job_id)
+
+    def deleted(self, job_id: JobId) -> None:
+        """The user was told that this job is forgotten."""
+        self._deleted.add(job_id)
+        self._looked_at = -1
+
+    def drained(self, node_id: NodeId, drain: bool, now: float) -> None:
+        """The user was told that this node takes no new work, or takes it again."""
+        if drain:
+            self._drained[node_id] = now
+        else:
+            self._drained.pop(node_id, None)
 
     def cancelled(self, job_id: JobId) -> None:
         """The user was told that this job is cancelled."""
         self._cancelled[job_id] = self._retried[job_id]
+        self._looked_at = -1
 
     def retried(self, job_id: JobId) -> None:
         """The user asked for a retry (which may yet be lost with a crash)."""
@@ -44,7 +73,10 @@ class Invariants:
         self._starts[id] += 1
         if self._starts[id] > 1:
             raise Violated(f"{id} was started twice")
+        self._spans[id] = (machine.world.now, None)
         job = self._disk.jobs.get(job_id)
+        if job is None and job_id in self._delete_asked:
+            return  # a given-up attempt that comes to life late; it is stopped as soon as it is seen
         if job is None or all(attempt.id != id for attempt in job.attempts):
             raise Violated(f"{id} runs on {machine.node_id}, but no disk knows of it")
         for need in job.spec.needs:
@@ -52,29 +84,57 @@ class Invariants:
             if needed is not None and needed.state is not JobState.SUCCEEDED and not self._retried[need]:
                 raise Violated(f"{id} runs although {need} is {needed.state}")
         if container.assignment.exclusive:
-            others = self._running_exclusive[job_id]
-            if others:
-                raise Violated(f"{id} runs on {machine.node_id} while {sorted(others)} of the same exclusive job runs")
-            others.add(id)
+            self._running_exclusive[job_id][id] = machine
+            self._check_alone(job_id)
+
+    def said(self, machine: Machine, id: AllocationId, observed: Observed) -> None:
+        """An agent told the controller, or tried to, what it has seen."""
+        before = self._last_said.get((id, machine.life))
+        if before is not None and ALLOCATION_RANK[observed.state] < ALLOCATION_RANK[before.state]:
+            raise Violated(f"{machine.node_id} says that {id} went back from {before.state} to {observed.state}")
+        self._last_said[id, machine.life] = observed
+        self._said[id].append(observed)
 
     def ended(self, machine: Machine, container: Container) -> None:
         """It runs no more."""
-        self._running_exclusive[container.assignment.job_id].discard(container.id)
+        self._spans[container.id] = (self._spans[container.id][0], machine.world.now)
+        self._running_exclusive[container.assignment.job_id].pop(container.id, None)
+
+    def thawed(self, machine: Machine) -> None:
+        """A machine that stood still goes on, after its watchdog has had a look at the time."""
+        for job_id, running in self._running_exclusive.items():
+            if any(one is machine for one in running.values()):
+                self._check_alone(job_id)
+
+    def _check_alone(self, job_id: JobId) -> None:
+        """What stands still with its machine does not run."""
+        awake = [f"{id} on {m.node_id}" for id, m in self._running_exclusive[job_id].items() if not m.frozen]
+        if len(awake) > 1:
+            raise Violated(f"{awake} of the same exclusive job run at once")
 
     # --- after every step ---
 
     def check(self, controller: Controller | None) -> None:
-        """Disk and memory, as they are now."""
-        self._check_disk()
+        """Disk and memory, as they are now. What has not changed since the last look is not looked at again."""
+        if self._looked_at != self._disk.revision:
+            self._check_disk()
+            self._looked_at = self._disk.revision
         if controller is not None and controller.alive:
             control = controller.control
-            control.fleet.check(control.cluster)
+            books = control.fleet.books
+            now = (control, control.cluster.revision, books.version, books.log_end)
+            if now != self._checked:
+                control.fleet.check(control.cluster)
+                self._checked = now
 
     def _check_disk(self) -> None:
         jobs = self._disk.jobs
         for job_id in self._acknowledged:
-            if job_id not in jobs:
+            if job_id not in jobs and job_id not in self._delete_asked:
                 raise Violated(f"{job_id} was acknowledged and is lost")
+        for job_id in self._deleted:
+            if job_id in jobs:
+                raise Violated(f"{job_id} was deleted and is back")
         for job_id, retries in self._cancelled.items():
             job = jobs.get(job_id)
             if job is not None and job.state is not JobState.CANCELLED and self._retried[job_id] == retries:
@@ -94,6 +154,7 @@ class Invariants:
             raise Violated(f"{job.id} holds {[attempt.id for attempt in held]}")
         if job.failures > job.spec.retries + 1:
             raise Violated(f"{job.id} has failed {job.failures} times with {job.spec.retries} retries")
+        self._check_observed(job)
         if before is None:
             return
         if before.ended and job.state is not before.state and not self._retried[job.id]:
@@ -113,6 +174,19 @@ class Invariants:
             if old.desired is Desired.STOP and new.desired is Desired.RUN:
                 raise Violated(f"{new.id} is wanted again")
 
+    def _check_observed(self, job: Job) -> None:
+        """What was observed is the agent's word, and nobody else's; only that something is lost is the controller's."""
+        for attempt in job.attempts:
+            if attempt.assigned_at > self._drained.get(attempt.node_id, attempt.assigned_at):
+                raise Violated(f"{attempt.id} was placed on {attempt.node_id}, which is draining")
+            seen = attempt.observed
+            if seen.state is not AllocationState.LOST and seen != Observed() and seen not in self._said[attempt.id]:
+                raise Violated(f"no agent ever said {seen} of {attempt.id}")
+            if seen.cause is Cause.TIMEOUT and attempt.id in self._spans:
+                began, ended = self._spans[attempt.id]
+                if ended is None or ended - began < (job.spec.timeout_s or 0.0) - 0.001:
+                    raise Violated(f"{attempt.id} timed out having run from {began} to {ended}")
+
     # --- at the very end ---
 
     def check_converged(self, controller: Controller, machines: list[Machine]) -> None:
@@ -125,5 +199,12 @@ class Invariants:
             known = list(machine.agent.locals) if machine.agent is not None else []
             if running or known:
                 raise Violated(f"{machine.node_id} still has containers {running} and knows {known}")
-        if len(controller.control.cluster.jobs):
-            raise Violated(f"memory still holds {list(controller.control.cluster.jobs)}")
+        control = controller.control
+        if len(control.cluster.jobs):
+            raise Violated(f"memory still holds {list(control.cluster.jobs)}")
+        for machine in machines:
+            node = control.cluster.nodes.get(machine.node_id)
+            if node is None or node.state is not NodeState.READY or node.drain:
+                raise Violated(f"{machine.node_id} is healthy and is seen as {node}")
+            if (reserved := control.fleet.reserved(node.id)) != NOTHING:
+                raise Violated(f"{reserved} is still reserved on {node.id}")

@@ -1,13 +1,13 @@
 """A simulated machine: its agent's real core, and containers that outlive the agent but not the machine."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.runtimes.runtime import Exited
-from draas.model.allocation import AllocationId, Cause, NodeId
+from draas.model.allocation import AllocationId, Cause, NodeId, Observed
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Load, RuntimeInfo
 from draas.model.resources import Resources
@@ -17,6 +17,8 @@ from draas.wire import link as wire
 
 TICK_S = 0.2
 HEARTBEAT_S = 1.0
+ENGINE_AGAIN_S = 0.5
+JOURNAL_LOST = 0.2  # chance that a power cut takes the agent's journal with it
 
 
 @dataclass(slots=True)
@@ -46,14 +48,19 @@ class Machine:
     dial: Callable[["Machine"], Connection | None]
     on_start: Callable[["Machine", Container], None]
     on_end: Callable[["Machine", Container], None]
+    on_thaw: Callable[["Machine"], None]
     agent_class: type[AgentCore] = AgentCore
     agent: AgentCore | None = None
     power: bool = True
     frozen: bool = False
+    engine_up: bool = True
+    skew_s: float = 0.0  # how far its wall clock is off
+    on_say: Callable[["Machine", AllocationId, Observed], None] | None = None
     containers: dict[AllocationId, Container] = field(default_factory=dict)
     journal: dict[AllocationId, wire.Assignment] = field(default_factory=dict)
     connection: Connection | None = None
     to_controller: Callable[["Machine", Connection, list[wire.FromAgent]], None] | None = None
+    _kept: list[tuple[Connection, list[wire.FromController]]] = field(default_factory=list)
     life: int = 0  # counts agent processes: what belongs to a dead one is ignored
     lease_s: float = 30.0
     welcomed: bool = False
@@ -77,17 +84,41 @@ class Machine:
     def power_cut(self) -> None:
         """Everything on it ends now, and nobody is told."""
         self.world.tell(f"{self.node_id} power cut")
-        self.power = False
+        self.power = self.frozen = False
+        self._kept.clear()
         for container in self.containers.values():
             if container.running:
                 self._end(container, 137)
+        if self.world.chance.random() < JOURNAL_LOST:
+            self.journal.clear()
+        self.engine_up = True
         self.kill_agent()
+
+    def break_engine(self, *, ends_containers: bool) -> None:
+        """kill -9 of the engine. Its containers run on without it, or end with it."""
+        self.world.tell(f"{self.node_id} engine killed{', its containers too' if ends_containers else ''}")
+        self.engine_up = False
+        for container in self.containers.values():
+            if container.running and ends_containers:
+                self._end(container, 137)
+
+    def start_engine(self) -> None:
+        """The engine is back, and asked what it still has."""
+        if not self.engine_up:
+            self.world.tell(f"{self.node_id} engine starts")
+            self.engine_up = True
+            self._later(0.0, self._adopt)
+
+    @property
+    def wall(self) -> float:
+        """What its clock shows."""
+        return self.world.now + self.skew_s
 
     def kill_agent(self) -> None:
         """kill -9 of the agent: containers run on."""
+        self.thaw()
         self.agent = None
         self.life += 1
-        self.frozen = False
         if self.connection is not None:
             self.connection.cut()
             self.connection = None
@@ -99,6 +130,13 @@ class Machine:
         self.world.tell(f"{self.node_id} agent starts")
         self.agent = self.agent_class()
         self.life += 1
+        self._adopt()
+        self._later(0.0, self._redial)
+        self._later(TICK_S, self._tick)
+
+    def _adopt(self) -> None:
+        if not self.engine_up:
+            return
         for container in list(self.containers.values()):
             self._feed(
                 e.Adopted(
@@ -108,8 +146,6 @@ class Machine:
                     exclusive=container.assignment.exclusive,
                 )
             )
-        self._later(0.0, self._redial)
-        self._later(TICK_S, self._tick)
 
     def freeze(self) -> None:
         """The whole machine stands still, its containers too: no time passes for it."""
@@ -120,6 +156,10 @@ class Machine:
         if self.frozen:
             self.frozen = False
             self._watch_leases()
+            self.on_thaw(self)
+            kept, self._kept = self._kept, []
+            for connection, messages in kept:
+                self.receive(connection, messages)
             for container in self.containers.values():
                 if container.running and container.ends_at < self.world.now:
                     container.ends_at = self.world.now + 0.1
@@ -148,7 +188,12 @@ class Machine:
             self._later(self.world.chance.uniform(0.1, 1.0), self._redial)
             return
         hello = wire.Hello(
-            version=1, name=self.node_id, facts=self.facts, sent_at=self.world.now, have=self.agent.have()
+            version=1,
+            name=self.node_id,
+            facts=self.facts,
+            sent_at=self.wall,
+            have=self._said(self.agent.have()),
+            complete=self.engine_up,
         )
         self._send([hello])
         self._beat(self.connection)
@@ -169,9 +214,10 @@ class Machine:
 
     def receive(self, connection: Connection, messages: list[wire.FromController]) -> None:
         """A frame of the controller arrives."""
-        if self.agent is None or (self.frozen and not self._hold(connection, messages)):
+        if self.agent is None or connection is not self.connection:
             return
-        if self.frozen or connection is not self.connection:
+        if self.frozen:  # its kernel keeps what arrives, in order
+            self._kept.append((connection, messages))
             return
         for message in messages:
             match message:
@@ -183,13 +229,8 @@ class Machine:
                     if self.welcomed:
                         self._feed(e.LeaseRenewed(mono=mono, lease_s=self.lease_s))
 
-    def _hold(self, connection: Connection, messages: list[wire.FromController]) -> bool:
-        """A frozen machine's kernel keeps what arrives until it goes on."""
-        self._later(0.5, lambda: self.receive(connection, messages))
-        return False
-
     def _watch_leases(self) -> None:
-        """What the small supervisor does, whether the agent lives or not."""
+        """What the small supervisor does, whether the agent (and here: the engine) lives or not."""
         for id, until in list(self.watchdog.items()):
             container = self.containers.get(id)
             if (
@@ -219,10 +260,16 @@ class Machine:
     def _feed(self, event: e.Event) -> None:
         if self.agent is None:
             return
-        for instruction in self.agent.on_event(event, self.world.now):
+        for instruction in self.agent.on_event(event, self.wall):
             self._carry_out(instruction)
         if self.welcomed and (news := self.agent.take_news()):
-            self._send([wire.Report(observed=dict(news))])
+            self._send([wire.Report(observed=self._said(news))])
+
+    def _said(self, observed: Mapping[AllocationId, Observed]) -> dict[AllocationId, Observed]:
+        if self.on_say is not None:
+            for id, seen in observed.items():
+                self.on_say(self, id, seen)
+        return dict(observed)
 
     def _carry_out(self, instruction: e.Instruction) -> None:
         delay_s = self.world.chance.uniform(0.0, 0.3)
@@ -243,13 +290,18 @@ class Machine:
                 pass
 
     def _prepare(self, assignment: wire.Assignment) -> None:
-        if self.world.chance.random() < 0.03:
+        if not self.engine_up:
+            self._feed(e.Broke(id=assignment.id, cause=Cause.RUNTIME, detail="the engine does not answer"))
+        elif self.world.chance.random() < 0.03:
             self._feed(e.Broke(id=assignment.id, cause=Cause.IMAGE, detail="no such image"))
         else:
             self._feed(e.Prepared(id=assignment.id))
 
     def _start(self, assignment: wire.Assignment) -> None:
         container = self.containers.get(assignment.id)
+        if not self.engine_up:
+            self._feed(e.Broke(id=assignment.id, cause=Cause.RUNTIME, detail="the engine does not answer"))
+            return
         if assignment.exclusive:
             self._renew()
             if self.watchdog.get(assignment.id, 0.0) <= self.world.now:
@@ -262,7 +314,7 @@ class Machine:
             container = Container(
                 id=assignment.id,
                 assignment=assignment,
-                started_at=self.world.now,
+                started_at=self.wall,
                 ends_at=self.world.now + span_s,
                 exit_code=code,
             )
@@ -278,13 +330,15 @@ class Machine:
             self._end(container, container.exit_code)
 
     def _end(self, container: Container, code: int) -> None:
-        container.ended_at = self.world.now
+        container.ended_at = self.wall
         container.exit_code = code
         self.on_end(self, container)
 
     def _watch(self, id: AllocationId) -> None:
         container = self.containers.get(id)
-        if container is None:
+        if not self.engine_up:
+            self._later(ENGINE_AGAIN_S, lambda: self._watch(id))
+        elif container is None:
             self._feed(e.Broke(id=id, cause=Cause.RUNTIME, detail="no such container"))
         elif container.ended_at is None:
             self._later(0.1, lambda: self._watch(id))
@@ -296,12 +350,18 @@ class Machine:
             self._later(self.world.chance.uniform(0.0, 0.2), lambda: self._feed(e.LogsSafe(id=id)))
 
     def _stop(self, id: AllocationId) -> None:
+        if not self.engine_up:
+            self._later(ENGINE_AGAIN_S, lambda: self._stop(id))
+            return
         container = self.containers.get(id)
         if container is not None and container.running:
             self._end(container, 143)
         self._feed(e.HasStopped(id=id))
 
     def _remove(self, id: AllocationId) -> None:
+        if not self.engine_up:
+            self._later(ENGINE_AGAIN_S, lambda: self._remove(id))
+            return
         self._stop_quietly(id)
         self.containers.pop(id, None)
         self.journal.pop(id, None)

@@ -1,13 +1,17 @@
-"""One run: three machines, a controller, users and every kind of fault for a minute; then all is healed and must come to rest."""
+"""One run: a few machines, a controller, users and every kind of fault for a minute; then all is healed and must come to rest."""
+
+from collections.abc import Callable
 
 from draas.agent.core.core import AgentCore
 from draas.model.allocation import NodeId
-from draas.model.command import CancelJob, RetryJob, SubmitJobs
+from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import DraasError
 from draas.model.job import DEFAULT_PROJECT, Job, JobId, JobSpec
 from draas.model.policy import Policy
 from draas.model.resources import MIB, Resources
+from draas.model.state import IllegalMove
 from draas.scheduler.control import Control
+from draas.scheduler.fleet import Imbalance
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.invariants import Invariants, Violated
 from draas.testing.sim.machines import Machine
@@ -42,34 +46,43 @@ class Scenario:
         self._healing = False
         self._connections: list[tuple[Machine, Connection]] = []
         self._unreachable: set[NodeId] = set()
-        self.machines = [self._machine(number, agent) for number in range(MACHINES)]
+        self._agent_class = agent
+        self.machines: list[Machine] = []
 
-    def _machine(self, number: int, agent: type[AgentCore]) -> Machine:
-        return Machine(
+    def _join(self) -> None:
+        """One more machine."""
+        number = len(self.machines)
+        machine = Machine(
             world=self.world,
             node_id=NodeId(f"n{number}"),
             capacity=Resources(cpu_millis=2000, memory_bytes=1024 * MIB),
             dial=self._dial,
             on_start=self.invariants.started,
             on_end=self.invariants.ended,
-            agent_class=agent,
+            on_thaw=self.invariants.thawed,
+            on_say=self.invariants.said,
+            agent_class=self._agent_class,
             to_controller=self._to_controller,
         )
+        self.machines.append(machine)
+        machine.boot()
 
     def run(self) -> None:
         """The whole run. Raises Violated (with seed and story) where an invariant breaks."""
         try:
             self._start_controller()
-            for machine in self.machines:
-                machine.boot()
+            for _ in range(MACHINES):
+                self._join()
             self._plan_users()
             self._plan_faults()
             self.world.run_until(1_000_000.0 + FAULTY_S, self._check)
             self._heal()
             self._come_to_rest()
-        except Violated as violated:
+        except (Violated, IllegalMove, Imbalance) as broken:
             story = "\n".join(self.world.story[-60:])
-            raise Violated(f"seed {self.world.seed}: {violated}\n{story}") from violated
+            raise Violated(
+                f"seed {self.world.seed}, again with `./test sim --seed {self.world.seed}`: {broken}\n{story}"
+            ) from broken
 
     def _come_to_rest(self) -> None:
         """Run on until nothing is left to do; raises Violated with what is left where that takes too long."""
@@ -78,12 +91,17 @@ class Scenario:
             self.world.run_until(self.world.now + 5.0, self._check)
             assert self.controller is not None
             try:
-                self.invariants.check_converged(self.controller, self.machines)
+                self.invariants.check_converged(self.controller, self._members)
             except Violated:
                 if self.world.now >= deadline:
                     raise
             else:
                 return
+
+    @property
+    def _members(self) -> list[Machine]:
+        """The machines that have not been removed."""
+        return [machine for machine in self.machines if machine.node_id not in self.disk.gone_nodes]
 
     def _check(self) -> None:
         self.invariants.check(self.controller)
@@ -94,6 +112,8 @@ class Scenario:
         controller = self.controller
         if controller is None or not controller.alive or machine.node_id in self._unreachable:
             return None
+        if machine.node_id in self.disk.gone_nodes:
+            return None  # its key is revoked
         connection = Connection(self.world, self.faults)
         self._connections.append((machine, connection))
         return connection
@@ -134,10 +154,27 @@ class Scenario:
             self.world.after(chance.uniform(2.0, FAULTY_S), self._cancel)
         for _ in range(chance.randint(0, 3)):
             self.world.after(chance.uniform(5.0, FAULTY_S), self._retry)
+        for _ in range(chance.randint(0, 2)):
+            self.world.after(chance.uniform(5.0, FAULTY_S), self._delete)
+        for step in (self._drain, self._drain, self._remove, self._join):
+            if chance.random() < 0.25:
+                self.world.after(chance.uniform(2.0, FAULTY_S), step)
+
+    def _ask(self, command: Command, loaded: Job | None, accepted: Callable[[list[Job]], None]) -> None:
+        """Ask the controller, if there is one; `accepted` is called when it has said yes."""
+        controller = self.controller
+        if controller is None or not controller.alive:
+            return
+
+        def answered(outcome: list[Job] | DraasError) -> None:
+            if not isinstance(outcome, DraasError):
+                accepted(outcome)
+
+        controller.command(command, loaded, answered)
 
     def _submit(self) -> None:
         chance = self.world.chance
-        count = chance.choice((1, 1, 1, 3))
+        count = chance.choice((1, 1, 1, 1, 1, 3, 3, 8))
         ids = [JobId(f"j{len(self._submitted) + number}") for number in range(count)]
         earlier = list(self._submitted)
         self._submitted += ids
@@ -146,18 +183,9 @@ class Scenario:
             pool = [*earlier[-4:], *ids[:number]]
             needs = tuple(chance.sample(pool, min(len(pool), chance.choice((0, 0, 1, 2)))))
             specs.append(self._spec(needs))
-        controller = self.controller
-        if controller is None or not controller.alive:
-            return
         known = {id: self.disk.jobs[id].state for spec in specs for id in spec.needs if id in self.disk.jobs}
         command = SubmitJobs(project=DEFAULT_PROJECT, ids=ids, specs=specs, known=known)
-
-        def answered(outcome: list[Job] | DraasError) -> None:
-            if not isinstance(outcome, DraasError):
-                for job in outcome:
-                    self.invariants.acknowledged(job.id)
-
-        controller.command(command, None, answered)
+        self._ask(command, None, lambda jobs: self.invariants.acknowledged(job.id for job in jobs))
 
     def _spec(self, needs: tuple[JobId, ...]) -> JobSpec:
         chance = self.world.chance
@@ -173,31 +201,58 @@ class Scenario:
         )
 
     def _cancel(self) -> None:
-        controller = self.controller
-        if controller is None or not controller.alive or not self._submitted:
-            return
-        job_id = self.world.chance.choice(self._submitted)
-
-        def answered(outcome: list[Job] | DraasError) -> None:
-            if not isinstance(outcome, DraasError):
-                self.invariants.cancelled(job_id)
-
-        controller.command(CancelJob(id=job_id), self.disk.jobs.get(job_id), answered)
+        if self._submitted:
+            job_id = self.world.chance.choice(self._submitted)
+            loaded = self.disk.jobs.get(job_id)
+            self._ask(CancelJob(id=job_id), loaded, lambda _jobs: self.invariants.cancelled(job_id))
 
     def _retry(self) -> None:
-        controller = self.controller
-        ended = [job for job in self.disk.jobs.values() if job.ended]
-        if controller is None or not controller.alive or not ended:
-            return
-        job = self.world.chance.choice(ended)
-        self.invariants.retried(job.id)
-        controller.command(RetryJob(id=job.id), job, lambda _outcome: None)
+        if ended := [job for job in self.disk.jobs.values() if job.ended]:
+            job = self.world.chance.choice(ended)
+            self.invariants.retried(job.id)
+            self._ask(RetryJob(id=job.id), job, lambda _jobs: None)
+
+    def _delete(self) -> None:
+        if ended := [job for job in self.disk.jobs.values() if job.ended]:
+            job = self.world.chance.choice(ended)
+            self.invariants.delete_asked(job.id)
+            self._ask(DeleteJob(id=job.id), job, lambda _jobs: self.invariants.deleted(job.id))
+
+    def _drain(self) -> None:
+        node_id = self.world.chance.choice(self.machines).node_id
+        drain = self.world.chance.random() < 0.7
+        self.world.tell(f"{node_id} {'drain' if drain else 'ready'}")
+        self._patch(node_id, drain)
+
+    def _patch(self, node_id: NodeId, drain: bool) -> None:
+        if not drain:
+            self.invariants.drained(node_id, False, self.world.now)
+        self._ask(
+            PatchNode(id=node_id, labels={}, drain=drain),
+            None,
+            lambda _jobs: self.invariants.drained(node_id, drain, self.world.now),
+        )
+
+    def _remove(self) -> None:
+        machine = self.world.chance.choice(self.machines)
+        self.world.tell(f"{machine.node_id} is to be removed")
+        self._ask(RemoveNode(id=machine.node_id), None, lambda _jobs: self._cut(machine))
 
     # --- faults ---
 
     def _plan_faults(self) -> None:
         chance = self.world.chance
-        kinds = (self._crash_controller, self._kill_agent, self._power_cut, self._partition, self._freeze, self._flap)
+        kinds = (
+            self._crash_controller,
+            self._kill_agent,
+            self._power_cut,
+            self._partition,
+            self._freeze,
+            self._flap,
+            self._break_engine,
+            self._fill_disk,
+            self._set_clock,
+        )
         for _ in range(chance.randint(0, 10)):
             self.world.after(chance.uniform(1.0, FAULTY_S - 1.0), chance.choice(kinds))
 
@@ -249,14 +304,41 @@ class Scenario:
 
         self.world.after(self.world.chance.choice((1.0, 5.0, 12.0)), thaw)
 
+    def _break_engine(self) -> None:
+        machine = self.world.chance.choice(self.machines)
+        machine.break_engine(ends_containers=self.world.chance.random() < 0.5)
+        self.world.after(self.world.chance.choice((1.0, 4.0, 9.0)), machine.start_engine)
+
+    def _fill_disk(self) -> None:
+        self.world.tell("the controller's disk is full")
+        self.disk.full = True
+
+        def empty() -> None:
+            self.disk.full = False
+
+        self.world.after(self.world.chance.choice((0.5, 3.0, 8.0)), empty)
+
+    def _set_clock(self) -> None:
+        machine = self.world.chance.choice(self.machines)
+        machine.skew_s = self.world.chance.choice((-3600.0, -20.0, 20.0, 3600.0))
+        self.world.tell(f"{machine.node_id} clock is set, now {machine.skew_s:+g} s off")
+
     def _heal(self) -> None:
         self.world.tell("all is healed")
+        self.disk.full = False
         self.faults.duplicate = self.faults.late = 0.0
         self._unreachable.clear()
         self._start_controller()
         for machine in self.machines:
             machine.thaw()
             machine.boot()
+            machine.start_engine()
+        self.world.after(5.0, self._make_ready)
+
+    def _make_ready(self) -> None:
+        """Let all nodes take work again, or what is queued could wait for ever."""
+        for node_id in list(self.disk.nodes):
+            self._patch(node_id, False)
 
 
 def run_seed(seed: int, **broken: type) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from draas.agent.runtimes.docker.api import EngineApi
 from draas.agent.runtimes.docker.image_archive import Entry, image_archive
+from draas.model.job import SAMPLE_IMAGE
 
-DEFAULT_SAMPLE_IMAGE = "draas/busybox:latest"
+DEFAULT_SAMPLE_IMAGE = SAMPLE_IMAGE
 BUSYBOX = Path("/bin/busybox")
 # Python's names for machines, in Docker's words.
 ARCHES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386", "riscv64": "riscv64"}
