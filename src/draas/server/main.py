@@ -66,6 +66,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     store = SqlStore(config.data_dir)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
+    loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.drop_link = hub.send_orders, hub.drop
     try:

@@ -3,6 +3,8 @@
 Times are RFC 3339 in UTC, memory in bytes where the name says so and in MiB in `memory_mb`.
 """
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 
@@ -245,7 +247,10 @@ class EventView(TypedDict):
 
 
 class LogLineView(TypedDict):
-    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet."""
+    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet.
+
+    `base64` is there only where the bytes are no UTF-8 and `text` is an approximation.
+    """
 
     attempt: int
     line: int
@@ -253,6 +258,7 @@ class LogLineView(TypedDict):
     stream: str
     text: str
     partial: bool
+    base64: NotRequired[str]
 
 
 class HealthView(TypedDict):

@@ -36,6 +36,10 @@ _FINAL = {
 class LinkRefused(Exception):
     """The controller will not have this agent; the message says why and what to do. Trying again helps nothing."""
 
+    def __init__(self, code: int) -> None:
+        super().__init__(_FINAL[code])
+        self.key_refused = code in (wire.CLOSE_KEY, wire.CLOSE_REMOVED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -112,7 +116,7 @@ class Link:
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):
-                raise LinkRefused(_FINAL[wire.CLOSE_KEY]) from None
+                raise LinkRefused(wire.CLOSE_KEY) from None
             raise
         async with socket:
             await socket.send_bytes(wire.encode([self._hello()]))
@@ -178,7 +182,7 @@ class Link:
             return wire.decode_from_controller(frame.data)
         code = socket.close_code or 0
         if code in _FINAL:
-            raise LinkRefused(_FINAL[code])
+            raise LinkRefused(code)
         raise aiohttp.ClientError(f"the link was closed ({code})")
 
     def _take(self, message: wire.FromController) -> None:

@@ -4,6 +4,7 @@ Without `attempt` it is the latest one. Following goes on with each further atte
 for the first one of a job that is still queued; with `attempt` it ends with that attempt.
 """
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -143,4 +144,6 @@ def _line_event(attempt: int, line: Line) -> bytes:
         "text": line.data.decode(errors="replace"),
         "partial": line.partial,
     }
+    if "\ufffd" in view["text"] and view["text"].encode() != line.data:
+        view["base64"] = base64.b64encode(line.data).decode()
     return sse.frame("line", render.encode(view), f"{attempt}:{line.number}")

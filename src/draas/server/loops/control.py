@@ -15,12 +15,13 @@ from draas.model.allocation import AllocationId, AllocationState, NodeId, Observ
 from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.control import Control
+from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.logs import LogStore
@@ -61,6 +62,7 @@ class ControlLoop:
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
         self.trouble = "the controller is starting"
+        self.runtime_without_nodes = RuntimeName.DOCKER
         self._store = store
         self._inbox: list[Item] = []
         self._wake = asyncio.Event()
@@ -317,6 +319,10 @@ class ControlLoop:
         if found is None:
             raise NotFound(f"there is no node {id_or_name!r}")
         return found
+
+    def default_runtime(self) -> RuntimeName:
+        """For a job that asks for neither a runtime nor an image."""
+        return default_runtime(self.control.cluster.nodes.values(), self.runtime_without_nodes)
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""

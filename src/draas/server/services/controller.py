@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from draas.model.command import Command
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId
+from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
 from draas.model.resources import Resources
 from draas.server.services.history import History
@@ -66,6 +66,10 @@ class Controller(Protocol):
     async def nodes(self) -> Sequence[Node]: ...
 
     async def node(self, id_or_name: str) -> Node: ...
+
+    def default_runtime(self) -> RuntimeName:
+        """For a job that asks for neither a runtime nor an image."""
+        ...
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
