@@ -375,6 +375,16 @@ async def test_the_detail_of_an_event_keeps_its_types(store: Store) -> None:
 # --- controllers one after another ---
 
 
+async def test_a_start_knows_the_number_of_the_newest_event(place: Place) -> None:
+    store = place.store()
+    assert (await store.open()).last_event == 0
+    await store.commit(writes(events=(event(1, "a"), event(2, "b"))))
+    await store.close()
+    store = place.store()
+    assert (await store.open()).last_event == 2
+    await store.close()
+
+
 async def test_each_opening_raises_the_epoch(place: Place) -> None:
     epochs = []
     for _ in range(3):

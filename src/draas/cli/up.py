@@ -34,7 +34,6 @@ def up(**given: Any) -> None:
 async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     """Until cancelled; done at once where it runs already."""
     from draas.cli.engine_setup import ensure_engine
-    from draas.cli.folder import held
     from draas.model.job import RuntimeName
     from draas.server.main import running_controller
 
@@ -42,24 +41,23 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     if (url := await answering(config)) is not None:
         click.echo(f"DRaaS runs already at {url}; another one beside it: --listen and --data-dir")
         return
-    with held(config.data_dir, "controller"):
-        outcome = await ensure_engine(say)
-        given = {**given, "allow_host_jobs": await host_jobs(given, config, has_engine=outcome.answers)}
-        if not outcome.answers:
-            config = replace(config, runtime_without_nodes=RuntimeName.PROCESS)
-        async with running_controller(config) as controller:
-            announce(controller, config)
-            remember(controller)
-            url = local_url(controller.url, config)
-            variables = {
-                "DRAAS_URL": url,
-                "DRAAS_JOIN_TOKEN": await local_token(controller),
-                "DRAAS_DATA_DIR": str(config.data_dir.parent),
-                "DRAAS_LOG_LEVEL": os.environ.get("DRAAS_LOG_LEVEL", "warning"),
-            }
-            agent = keep_agent(agent_arguments(given), variables)
-            greeting = greet(controller, node_name(given.get("name")), url, then)
-            await run_beside(controller.ended, agent, greeting)
+    outcome = await ensure_engine(say)
+    given = {**given, "allow_host_jobs": await host_jobs(given, config, has_engine=outcome.answers)}
+    if not outcome.answers:
+        config = replace(config, runtime_without_nodes=RuntimeName.PROCESS)
+    async with running_controller(config) as controller:
+        announce(controller, config)
+        remember(controller)
+        url = local_url(controller.url, config)
+        variables = {
+            "DRAAS_URL": url,
+            "DRAAS_JOIN_TOKEN": await local_token(controller),
+            "DRAAS_DATA_DIR": str(config.data_dir.parent),
+            "DRAAS_LOG_LEVEL": os.environ.get("DRAAS_LOG_LEVEL", "warning"),
+        }
+        agent = keep_agent(agent_arguments(given), variables)
+        greeting = greet(controller, node_name(given.get("name")), url, then)
+        await run_beside(controller.ended, agent, greeting)
 
 
 async def host_jobs(given: Mapping[str, Any], config: Any, *, has_engine: bool) -> str | None:

@@ -57,6 +57,7 @@ class MemoryStore:
             tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
             next_seq=medium.last_seq + 1,
             epoch=self._epoch,
+            last_event=len(medium.events),
         )
 
     async def commit(self, write: Write) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from draas.lib import clock
+from draas.lib.folder_lock import FolderHeld, FolderLock
 from draas.model.job import Job, JobId
-from draas.store.folder_lock import FolderLock
 from draas.store.sql_failures import explain
 from draas.store.sql_reader import SqlReader
 from draas.store.sql_writer import SqlWriter
@@ -48,6 +48,11 @@ class SqlStore:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = FolderLock(self._path.parent)
+        except FolderHeld as held:
+            raise StoreFailure(
+                f"another controller (process {held.holder}) uses {self._path.parent}: "
+                "stop it, or choose another --data-dir"
+            ) from None
         except OSError as error:
             raise explain(error, self._path) from error
         return self._writer.open()

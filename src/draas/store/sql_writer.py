@@ -206,6 +206,7 @@ class SqlWriter:
             tokens=[JoinToken(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
             next_seq=self._last_seq + 1,
             epoch=self._epoch,
+            last_event=self._last_event,
         )
 
     # --- a commit ---

@@ -78,6 +78,7 @@ class ControlLoop:
     async def open(self) -> None:
         """Load what is durable and be ready to decide. Raises StoreFailure."""
         snapshot = await self._store.open()
+        self._last_event = snapshot.last_event
         self._keys = {key.digest: key for key in snapshot.keys}
         self._tokens = {token.digest: token for token in snapshot.tokens}
         self.control = Control(
