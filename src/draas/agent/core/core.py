@@ -35,7 +35,7 @@ class Local:
     busy: bool = False  # Prepare, Start, Stop or Remove is under way
     stop_for: Cause = Cause.NONE
     stop_detail: str = ""
-    stopping: bool = False
+    stopping: bool = False  # told to stop, once and for all
     logs_safe: bool = False
     unwatched: bool = False  # nobody looks on any more: its end will not be told
     ran_s: float = 0.0  # how long it had run when it was first seen to run
@@ -177,7 +177,6 @@ class AgentCore:
                 self._on_broke(local, cause, detail, now)
             case e.HasStopped():
                 local.busy = False
-                local.stopping = False
                 if not local.ended and (local.unwatched or local.observed.state is not AllocationState.RUNNING):
                     self._end_unstarted(local, now)
             case e.LogsSafe():
