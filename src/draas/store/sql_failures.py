@@ -1,7 +1,7 @@
 """What a failing database or disk means, in one sentence with its remedy."""
 
+import errno
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -27,7 +27,6 @@ _BY_CODE = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_IOERR: _DISK,
 }
-Explain = Callable[[BaseException], StoreFailure]
 
 
 def explain(error: BaseException, path: Path) -> StoreFailure:
@@ -35,6 +34,8 @@ def explain(error: BaseException, path: Path) -> StoreFailure:
     if isinstance(error, StoreFailure):
         return error
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFailure(_FULL.format(path=path))
     if isinstance(cause, OSError):
         return StoreFailure(
             f"the folder {path.parent} cannot be used ({cause.strerror}): choose another, or make it writable"

@@ -13,10 +13,12 @@ from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, Remove
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
 from draas.model.explanation import Explanation, Verdict
-from draas.model.job import JOB_ENDS, Job, JobId, JobState
+from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
 from draas.model.resources import NOTHING, Resources
+from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.history import History
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_logs import FakeLogs
@@ -29,6 +31,7 @@ class FakeController:
 
     def __init__(self) -> None:
         self.logs = FakeLogs()
+        self.history = History()
         self.trouble = ""
         self.commands: list[Command] = []
         self._jobs: dict[JobId, Job] = {}
@@ -94,6 +97,9 @@ class FakeController:
         if found is None:
             raise NotFound(f"there is no node {id_or_name[:128]!r}")
         return found
+
+    def default_runtime(self) -> RuntimeName:
+        return default_runtime(self._nodes.values())
 
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]

@@ -144,7 +144,11 @@ class JobBody(Body):
     command: CommandLine
     name: Annotated[str, StringConstraints(max_length=128, pattern=PRINTABLE)] = ""
     image: Image | None = Field(None, description="default: the controller's default image")
-    runtime: Literal["docker", "process", "host"] = Field("docker", description="`host` is another word for `process`")
+    runtime: Literal["docker", "process", "host"] | None = Field(
+        None,
+        description="`host` is another word for `process`; default: docker, or process where no image is asked for and no "
+        "node has a Docker Engine",
+    )
     resources: ResourcesBody | None = None
     env: dict[EnvName, EnvValue] = Field(default={}, max_length=1_000)
     priority: int = Field(50, ge=0, le=100, description="larger runs earlier")
@@ -201,9 +205,10 @@ class EmptyBody(Body):
     """Nothing: an empty body will do as well."""
 
 
-def to_spec(body: JobBody) -> JobSpec:
+def to_spec(body: JobBody, default_runtime: RuntimeName = RuntimeName.DOCKER) -> JobSpec:
     """The job that `body` describes; its needs are still as given (ids, or names inside a batch).
 
+    `default_runtime` is for a job that asks for neither a runtime nor an image.
     Raises Invalid with one fault for each field that contradicts another or whose text means nothing.
     """
     faults = _faults_between(body)
@@ -217,11 +222,12 @@ def to_spec(body: JobBody) -> JobSpec:
         raise Invalid("the job is not valid", tuple(faults))
     old = body.resource_requirements
     needs = body.needs if body.needs is not None else body.dependencies or ()
+    image = old.docker_image if old is not None and body.image is None else body.image
     return JobSpec(
         command=body.command,
         name=body.name,
-        image=old.docker_image if old is not None and body.image is None else body.image,
-        runtime=RuntimeName.DOCKER if body.runtime == "docker" else RuntimeName.PROCESS,
+        image=image,
+        runtime=_runtime(body.runtime, RuntimeName.DOCKER if image is not None else default_runtime),
         resources=_resources(body),
         env=body.env,
         priority=body.priority,
@@ -232,6 +238,12 @@ def to_spec(body: JobBody) -> JobSpec:
         needs=tuple(dict.fromkeys(map(JobId, needs))),
         exclusive=body.exclusive,
     )
+
+
+def _runtime(given: str | None, default: RuntimeName) -> RuntimeName:
+    if given is None:
+        return default
+    return RuntimeName.DOCKER if given == "docker" else RuntimeName.PROCESS
 
 
 def _resources(body: JobBody) -> Resources:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from draas.lib import clock, ids
 from draas.model.errors import Fault, Invalid, TooLarge, Unavailable
-from draas.model.job import JobId, JobSpec
+from draas.model.job import JobId, JobSpec, RuntimeName
 from draas.server.api.faults import MAX_FAULTS, faults_of, unknown_field
 from draas.server.api.problems import TooSlow, WrongType
 from draas.wire.api import MAX_BATCH, JobBody, to_spec
@@ -112,11 +112,11 @@ def parse_optional(model: type[B], raw: bytes) -> B:
     return parse(model, raw if raw.strip() else b"{}")
 
 
-def parse_job(raw: bytes, prefix: str = "") -> JobSpec:
-    """`raw` as a job. Raises Invalid."""
+def parse_job(raw: bytes, prefix: str = "", runtime: RuntimeName = RuntimeName.DOCKER) -> JobSpec:
+    """`raw` as a job; `runtime` is for one that asks for neither runtime nor image. Raises Invalid."""
     body = parse(JobBody, raw, prefix)
     try:
-        return to_spec(body)
+        return to_spec(body, runtime)
     except Invalid as wrong:
         if not prefix:
             raise
@@ -158,7 +158,9 @@ def _batch_fault(text: str) -> Fault:
     return Fault("jobs", "must be a list of jobs") if "array" in text else Fault("", 'must be {"jobs": [...]}')
 
 
-async def parse_batch(raw: bytes, new_id: Callable[[str], str] = ids.new) -> tuple[list[JobSpec], list[JobId]]:
+async def parse_batch(
+    raw: bytes, runtime: RuntimeName = RuntimeName.DOCKER, new_id: Callable[[str], str] = ids.new
+) -> tuple[list[JobSpec], list[JobId]]:
     """The specs of a batch and a fresh id for each, needs as given. Other requests have their turn every SLICE_S.
 
     Raises Invalid with at most MAX_FAULTS faults.
@@ -173,7 +175,7 @@ async def parse_batch(raw: bytes, new_id: Callable[[str], str] = ids.new) -> tup
                 raise Invalid(
                     "", (Fault(f"jobs[{at}]", "is larger than 1 MiB: put the data where the job can fetch it"),)
                 )
-            specs.append(parse_job(bytes(job), f"jobs[{at}]"))
+            specs.append(parse_job(bytes(job), f"jobs[{at}]", runtime))
             fresh.append(JobId(new_id("j")))
         except Invalid as wrong:
             faults += wrong.faults

@@ -91,7 +91,7 @@ async def submit(request: Request) -> Response:
     idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
-    spec, id = parse_job(raw), JobId(ids.new("j"))
+    spec, id = parse_job(raw, runtime=controller.default_runtime()), JobId(ids.new("j"))
     known: Mapping[JobId, JobState] = {}
     if spec.needs:
         try:
@@ -118,7 +118,7 @@ async def submit_batch(request: Request) -> Response:
         idempotency = idempotency_of(request, raw)
         if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
             return respond(before)
-        specs, fresh = await parse_batch(raw)
+        specs, fresh = await parse_batch(raw, controller.default_runtime())
         del raw
         resolved = check_batch_needs(specs, fresh)
         inside = set(fresh) if resolved else set()
