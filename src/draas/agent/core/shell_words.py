@@ -575,7 +575,8 @@ def expand_braces(word: str) -> list[str]:
     """`/{bin,usr}` as bash expands it, as far as MAX_VALUES."""
     if "{" not in word or len(word) > MAX_VALUE_CHARS:
         return [word]
-    done, todo = [], [word]
+    done: list[str] = []
+    todo = [word]
     while todo and len(done) + len(todo) <= MAX_VALUES:
         one = todo.pop()
         found = next((braces for braces in _BRACES.finditer(one) if "," in braces[1]), None)

@@ -114,7 +114,7 @@ class HostRuntime:
             return await self._link.ask(build, Started)
 
     def _workdir(self, id: AllocationId) -> str:
-        return str(self._data_dir / "work" / id)
+        return f"{self._data_dir}/work/{id}"
 
     async def _order(self, assignment: Assignment, has_cgroups: bool) -> Start:
         workdir = self._workdir(assignment.id)
