@@ -34,11 +34,11 @@ def no_ops(count: int) -> list[dict[str, Any]]:
 
 async def whole(machine: Machine, jobs: int) -> float:
     """Jobs a second from submission to all results known."""
-    before = await _succeeded(machine)
+    before = await succeeded(machine)
     began = time.perf_counter()
     answer = await machine.call("POST", "/api/jobs/batch", {"jobs": no_ops(jobs)})
     assert len(answer["jobs"]) == jobs
-    while (done := await _succeeded(machine) - before) < jobs:
+    while (done := await succeeded(machine) - before) < jobs:
         if time.perf_counter() - began > PATIENCE_S:
             failed = (await machine.call("GET", "/api/jobs?state=failed&limit=1"))["items"]
             raise RuntimeError(f"{done} of {jobs} succeeded after {PATIENCE_S} s; failed: {failed}")
@@ -46,7 +46,7 @@ async def whole(machine: Machine, jobs: int) -> float:
     return jobs / (time.perf_counter() - began)
 
 
-async def _succeeded(machine: Machine) -> int:
+async def succeeded(machine: Machine) -> int:
     return int((await machine.call("GET", "/api/jobs?state=succeeded&limit=1"))["total"])
 
 

@@ -21,6 +21,10 @@ async def main(seconds: float) -> None:
     )
     try:
         async with one_machine("plain", docker_host) as machine:
+            print(
+                f"controller {memory_mb(machine.process('controller')):6.1f} MB RSS at its very first start, which makes the database"
+            )
+            await machine.restart("controller")
             await asyncio.sleep(SETTLE_S)
             parts = {name: machine.process(name) for name in machine.processes}
             if (supervisor := machine.supervisor()) is not None:

@@ -28,6 +28,7 @@ class Machine:
     folder: Path
     http: aiohttp.ClientSession
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    started: dict[str, tuple[dict[str, str], tuple[str, ...]]] = field(default_factory=dict)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """One call of the API; raises for an error answer, with its text."""
@@ -36,6 +37,15 @@ class Machine:
             if response.status >= 400:
                 raise RuntimeError(f"{method} {path}: {response.status} {text[:500]}")
             return json.loads(text)
+
+    async def restart(self, name: str) -> None:
+        """End a process in order, start it again as it was, and wait until the node is linked."""
+        self.processes[name].terminate()
+        await self.processes[name].wait()
+        env, words = self.started[name]
+        await _start(self, name, env, *words)
+        await _until(self, "/readyz")
+        await _until(self, "/api/nodes")
 
     def process(self, name: str) -> psutil.Process:
         return psutil.Process(self.processes[name].pid)
@@ -90,6 +100,7 @@ def _free_port() -> int:
 
 
 async def _start(machine: Machine, name: str, env: dict[str, str], *words: str) -> None:
+    machine.started[name] = (env, words)
     with (machine.folder / f"{name}.log").open("wb") as log:
         machine.processes[name] = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "draas", *words, env=env, stdout=log, stderr=log

@@ -34,6 +34,7 @@ GREETING, LINES_OF_TEXT = "grüße, 世界 🌍", "one\ntwo"
 EAT_MEMORY = "head -c 400m /dev/zero | tail"  # tail keeps a line without end in memory
 BURN_CPU = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo done"
 HAS_CHILDREN = "trap '' TERM; (sleep 300) & echo up; sleep 300"  # children ignore what their parent ignored
+SPIN = "timeout 1 sh -c 'while :; do :; done'; echo done"
 LIST_ENV = "env"
 
 
@@ -59,6 +60,7 @@ class Place:
         id: str = "a-1",
         env: Mapping[str, str] | None = None,
         memory_bytes: int = 128 * MIB,
+        cpu_millis: int = 1000,
         log_cap_bytes: int = 100_000_000,
         exclusive: bool = False,
     ) -> Assignment:
@@ -73,7 +75,7 @@ class Place:
             image=self.image,
             command=command,
             env=env or {},
-            resources=Resources(cpu_millis=1000, memory_bytes=memory_bytes),
+            resources=Resources(cpu_millis=cpu_millis, memory_bytes=memory_bytes),
             timeout_s=None,
             exclusive=exclusive,
             desired=Desired.RUN,
@@ -87,6 +89,7 @@ def _script_fake(machine: FakeMachine) -> None:
     machine.script(PRINT_ENV, Write(data=f"{GREETING}|{LINES_OF_TEXT}|".encode()))
     machine.script(EAT_MEMORY, End(exit_code=137, oom=True))
     machine.script(BURN_CPU, Write(data=b"done\n"))
+    machine.script(SPIN, Sleep(seconds=1), Write(data=b"done\n"))
     machine.script(LIST_ENV, Write(data=b"PATH=/bin\nMARK=1\n"))
     machine.script(("echo", "a b", "$HOME"), Write(data=b"a b $HOME\n"))
     machine.script(HAS_CHILDREN, IgnoreTerm(), Write(data=b"up\n"), Sleep(seconds=300))

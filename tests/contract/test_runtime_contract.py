@@ -302,6 +302,14 @@ async def test_too_much_memory_ends_it_with_the_flag(runtime: Runtime, place: Pl
     assert ended.exit_code == 137
 
 
+@pytest.mark.needs("root")
+async def test_no_more_cpu_than_asked_for(runtime: Runtime, place: Place) -> None:
+    """A busy machine only lowers what it gets. Two periods' worth more: before the quota is set, and at its edges."""
+    ended = await run(runtime, place.assignment(runtimes.SPIN, id=fresh_id(), cpu_millis=200))
+    assert ended.cpu_s is not None
+    assert ended.cpu_s <= 0.2 * (ended.finished_at - ended.started_at) + 0.2
+
+
 async def test_what_was_used_is_reported(runtime: Runtime, place: Place) -> None:
     ended = await run(runtime, place.assignment(runtimes.BURN_CPU, id=fresh_id()))
     assert ended.cpu_s is not None
@@ -317,6 +325,12 @@ async def test_output_is_cut_at_the_cap_and_says_so(runtime: Runtime, place: Pla
     notices = [data for stream, data in await read(runtime, one.id) if stream == Stream.NOTICE]
     assert len(notices) == 1
     assert b"output cut at" in notices[0]
+
+
+async def test_output_that_just_fits_is_not_called_cut(runtime: Runtime, place: Place) -> None:
+    one = place.assignment("echo 12345; echo 12345", id=fresh_id(), log_cap_bytes=12)
+    await run(runtime, one)
+    assert await read(runtime, one.id) == [(Stream.STDOUT, b"12345\n12345\n")]
 
 
 async def test_an_exclusive_one_ends_with_its_lease(runtime: Runtime, place: Place) -> None:

@@ -23,12 +23,13 @@ class BrokenFrames(Exception):
 class LogFrames:
     """Turns pieces of a log stream, read from its start, into items of records, leaving out the first `skip` payload bytes.
 
-    `position` counts all payload bytes seen; at `cap` it stops taking any (`full`). `last_frame` is the last whole frame, and
+    `position` counts the payload bytes taken, at most `cap_bytes`; `cut` says that there were more. `last_frame` is the last whole frame, and
     `ambiguous` says that an earlier frame may look just like it (pieces of one long line share a time).
     """
 
     def __init__(self, *, skip: int, cap_bytes: int) -> None:
         self.position = 0
+        self.cut = False
         self.last_frame = b""
         self.ambiguous = False
         self._skip = skip
@@ -36,10 +37,6 @@ class LogFrames:
         self._rest = b""
         self._minute = b""
         self._minute_ms = 0
-
-    @property
-    def full(self) -> bool:
-        return self.position >= self._cap
 
     def feed(self, data: bytes) -> list[bytes]:
         """The items that `data` completes, each at most MAX_ITEM_BYTES."""
@@ -93,7 +90,9 @@ class LogFrames:
 
     def _take(self, payload: bytes) -> bytes:
         """What of `payload` lies between what is left out and the cap."""
-        payload = payload[: max(self._cap - self.position, 0)]
+        room = self._cap - self.position
+        self.cut = self.cut or len(payload) > room
+        payload = payload[:room]
         left_out = max(self._skip - self.position, 0)
         self.position += len(payload)
         return payload[left_out:]

@@ -42,11 +42,11 @@ async def follow_output(
             try:
                 ended = await has_ended()
                 async with _logs(api, name, follow=not ended) as stream:
-                    while not frames.full and (data := await stream.readany()):
+                    while not frames.cut and (data := await stream.readany()):
                         for item in frames.feed(data):
                             given += payload_bytes(item)
                             yield item
-                if frames.full:
+                if frames.cut:
                     break
                 if ended:
                     return
