@@ -1,4 +1,4 @@
-"""FolderLock: one controller a data folder. The system releases it whatever way the process ends."""
+"""FolderLock: one controller, and one agent, a data folder. The system releases it whatever way the process ends."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from draas.store.store import StoreFailure
 class FolderLock:
     """Holds `folder`/lock from creation to `release`. Raises StoreFailure where another process has it, OSError where it cannot be."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, what: str = "controller") -> None:
         self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -20,7 +20,7 @@ class FolderLock:
             holder = os.pread(self._file, 20, 0).decode(errors="replace").strip()
             os.close(self._file)
             raise StoreFailure(
-                f"another controller (process {holder or 'unknown'}) uses {folder}: stop it, or choose another --data-dir"
+                f"another {what} (process {holder or 'unknown'}) uses {folder}: stop it, or choose another --data-dir"
             ) from error
         except OSError:
             os.close(self._file)
