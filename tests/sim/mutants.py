@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore, Local
-from draas.model.allocation import AllocationId, NodeId, Observed
+from draas.model.allocation import AllocationId, AllocationState, Cause, NodeId, Observed
 from draas.model.job import JobState
-from draas.model.node import Facts
+from draas.model.node import Facts, Load, NodeState
 from draas.model.plan import Plan
+from draas.scheduler import nodes
 from draas.scheduler.control import Control
 from draas.testing.sim.controller import Controller, Pending
 from draas.wire.link import Assign
@@ -18,18 +21,25 @@ class AnswersBeforeCommit(Controller):
     """Acknowledges, and sends orders, before anything is on disk."""
 
     def begin_commit(self, pending: Pending) -> None:
+        for answer, jobs in pending.replies:
+            answer(jobs)
         for follow_up in pending.then:
             follow_up()
         for node_id, assign in pending.orders.items():
             connection = self._welcomed.get(node_id)
             if connection is not None:
                 self._send(node_id, connection, [assign])
-        super().begin_commit(replace_pending(pending))
+        super().begin_commit(Pending(plan=pending.plan, orders={}, then=[], replies=[]))
 
 
-def replace_pending(pending: Pending) -> Pending:
-    """The same changes, with nothing left to answer or send."""
-    return Pending(plan=pending.plan, orders={}, then=[])
+class GoesOnInMemory(Controller):
+    """Answers and acts although the disk is full, as if what it decided were durable."""
+
+    def _commit(self, pending: Pending) -> None:
+        if self.alive and self.disk.full:
+            self._act(pending)
+        else:
+            super()._commit(pending)
 
 
 class ForgetsToReserve(Control):
@@ -51,6 +61,72 @@ class IgnoresNeeds(Control):
             for job in plan.jobs
         )
         super()._apply(replace(plan, jobs=eager))
+
+
+class SkipsNobody(Control):
+    """Lets a job wait on although what it needs has failed."""
+
+    def _apply(self, plan: Plan) -> None:
+        waiting = tuple(
+            replace(job, state=JobState.WAITING, unmet=job.spec.needs, finished_at=None)
+            if job.state is JobState.SKIPPED
+            else job
+            for job in plan.jobs
+        )
+        super()._apply(replace(plan, jobs=waiting))
+
+
+class RetriesForEver(Control):
+    """Does not count failures."""
+
+    def _do(self, plan: Plan) -> None:
+        super()._do(replace(plan, jobs=tuple(replace(job, failures=0) for job in plan.jobs)))
+
+
+class WritesForTheAgent(Control):
+    """Says that an allocation is being prepared because it was sent, not because its agent said so."""
+
+    def orders(self) -> dict[NodeId, Assign]:
+        orders = super().orders()
+        for assign in orders.values():
+            for sent in assign.put:
+                job = self.cluster.job_of(sent.id)
+                if job is not None and (held := job.current) is not None and held.state is AllocationState.ASSIGNED:
+                    seen = Observed(state=AllocationState.PREPARING, detail="sent")
+                    self._do(Plan(jobs=(replace(job, attempts=(*job.attempts[:-1], replace(held, observed=seen))),)))
+        return orders
+
+
+class IgnoresDrains(Control):
+    """Places on nodes that drain."""
+
+    def _apply(self, plan: Plan) -> None:
+        super()._apply(plan)
+        for node in plan.nodes:
+            if node.state is NodeState.DRAINING:
+                self.fleet.put_node(replace(node, state=NodeState.READY, drain=False))
+
+
+class KeepsWhatIsDeleted(Control):
+    """Says that a job is deleted and does not forget it."""
+
+    def take(self) -> Plan:
+        return replace(super().take(), gone_jobs=())
+
+
+class DeafToTheSilent(Control):
+    """Does not hear a node again that was silent for long on a link that stayed open."""
+
+    def heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None, now: float) -> None:
+        if node_id in self.cluster.nodes:
+            self._apply(Plan(nodes=(nodes.see_node(self.cluster.nodes[node_id], load, facts, now),)))
+
+
+class KeepsOrphans(Control):
+    """Never says that what it sends to a fresh link is the whole set."""
+
+    def full_orders(self, node_id: NodeId) -> Assign:
+        return structs.replace(super().full_orders(node_id), full=False)
 
 
 class ForgetsLeases(Control):
@@ -108,8 +184,8 @@ class GivesUpWhatComesBack(Control):
         have: Mapping[AllocationId, Observed],
         complete: bool,
         now: float,
-    ) -> None:
-        super().connect(node_id, name, facts, {}, True, now)
+    ) -> bool:
+        return super().connect(node_id, name, facts, {}, True, now)
 
 
 class TakesStaleOrders(AgentCore):
@@ -127,9 +203,9 @@ class RunsWithoutLease(AgentCore):
     def leases(self) -> dict[AllocationId, float] | None:
         return dict.fromkeys(super().leases or (), 1000000000000.0)
 
-    def _on_tick(self, mono: float, now: float) -> Iterator[e.Instruction]:
+    def _on_tick(self, mono: float) -> Iterator[e.Instruction]:
         until, self._lease_until = self._lease_until, 1e12
-        instructions = list(super()._on_tick(mono, now))
+        instructions = list(super()._on_tick(mono))
         self._lease_until = until
         return iter(instructions)
 
@@ -140,6 +216,45 @@ class RemovesBeforeTheResultIsTaken(AgentCore):
     def _step_clear(self, local: Local) -> Iterator[e.Instruction]:
         local.wanted = False
         return super()._step_clear(local)
+
+
+class BelievesASilentEngine(AgentCore):
+    """Takes an exclusive job for failed because the engine does not answer, though its container may run on."""
+
+    def _on_broke(self, local: Local, cause: Cause, detail: str, now: float) -> None:
+        exclusive, local.exclusive = local.exclusive, False
+        super()._on_broke(local, cause, detail, now)
+        local.exclusive = exclusive
+
+
+class KeepsWhatIsFoundLate(AgentCore):
+    """Treats what an engine still has when it is back as if orders were yet to come."""
+
+    def _on_adopted(self, event: e.Adopted, now: float) -> Iterator[e.Instruction]:
+        order, self._order = self._order, (0, 0)
+        instructions = list(super()._on_adopted(event, now))
+        self._order = order
+        return iter(instructions)
+
+
+class BelievesTheWallClock(AgentCore):
+    """Counts timeouts on a clock that can be set."""
+
+    def on_event(self, event: e.Event, now: float) -> list[e.Instruction]:
+        if isinstance(event, e.Ticked):
+            for local in self.locals.values():
+                local.began_mono = event.mono - (now - (local.observed.started_at or now))
+        return super().on_event(event, now)
+
+
+class TellsThePast(AgentCore):
+    """Says of what runs that it is starting."""
+
+    def _on_lease(self, mono: float, lease_s: float) -> Iterator[e.Instruction]:
+        for local in self.locals.values():
+            if local.observed.state is AllocationState.RUNNING:
+                self._observe(local, replace(local.observed, state=AllocationState.STARTING))
+        return super()._on_lease(mono, lease_s)
 
 
 class NeverClearsAway(AgentCore):
@@ -159,7 +274,15 @@ class Mutant:
 
 MUTANTS = (
     Mutant(place="controller", broken=AnswersBeforeCommit),
+    Mutant(place="controller", broken=GoesOnInMemory),
     Mutant(place="control", broken=ForgetsToReserve),
+    Mutant(place="control", broken=SkipsNobody),
+    Mutant(place="control", broken=RetriesForEver),
+    Mutant(place="control", broken=WritesForTheAgent),
+    Mutant(place="control", broken=IgnoresDrains),
+    Mutant(place="control", broken=KeepsWhatIsDeleted),
+    Mutant(place="control", broken=DeafToTheSilent),
+    Mutant(place="control", broken=KeepsOrphans),
     Mutant(place="control", broken=IgnoresNeeds),
     Mutant(place="control", broken=ForgetsLeases),
     Mutant(place="control", broken=BelievesTheSuperseded),
@@ -169,5 +292,9 @@ MUTANTS = (
     Mutant(place="agent", broken=TakesStaleOrders),
     Mutant(place="agent", broken=RunsWithoutLease),
     Mutant(place="agent", broken=RemovesBeforeTheResultIsTaken),
+    Mutant(place="agent", broken=BelievesASilentEngine),
+    Mutant(place="agent", broken=KeepsWhatIsFoundLate),
+    Mutant(place="agent", broken=BelievesTheWallClock),
+    Mutant(place="agent", broken=TellsThePast),
     Mutant(place="agent", broken=NeverClearsAway),
 )

@@ -3,8 +3,6 @@
 import pytest
 from mutants import MUTANTS, Mutant
 
-from draas.model.state import IllegalMove
-from draas.scheduler.fleet import Imbalance
 from draas.testing.sim.invariants import Violated
 from draas.testing.sim.scenario import Scenario, run_seed
 
@@ -32,6 +30,6 @@ def test_planted_bug_is_caught(mutant: Mutant) -> None:
     for seed in range(MUTANT_SEEDS):
         try:
             run_seed(seed, **{mutant.place: mutant.broken})
-        except (Violated, IllegalMove, Imbalance, AssertionError):
+        except Violated:
             return
     pytest.fail(f"{mutant.broken.__name__} survived {MUTANT_SEEDS} seeds: {mutant.broken.__doc__}")

@@ -46,9 +46,9 @@ def start_agent(given: dict[str, Any]) -> None:
 
 async def _be_agent(config: Any) -> None:
     from draas.agent.compose import run_agent
-    from draas.cli.folder import held_by_agent
+    from draas.cli.folder import held
 
-    with held_by_agent(config.data_dir):
+    with held(config.data_dir, "agent"):
         await run_agent(config)
 
 

@@ -14,7 +14,7 @@ class Books:
     """Columns with spare room at their end; only the first `count` rows mean something.
 
     `ints` are used and capacity (CPU, memory, GPUs each); `floats` the capacity of CPU and memory to divide by (at least 1),
-    the measured load, and the failures part of the score.
+    the shares of both that others use, and the failures part of the score.
 
     `version` grows when something changed that concerns all rows of a ranking (who is open to work, the order of rows);
     anything less is in the log. Positions in the log count from the beginning of time.
@@ -30,7 +30,7 @@ class Books:
 
     def _allot(self, room: int) -> None:
         self.ints: Ints = np.zeros((6, room), np.int64)
-        self.floats: Floats = np.zeros((4, room))
+        self.floats: Floats = np.zeros((5, room))
         self.peak_cpu: Ints = np.zeros(room, np.int64)  # most reserved at once since the last measurement
         self.usable: Bools = np.zeros(room, np.bool_)
         self.calm: Bools = np.zeros(room, np.bool_)  # not kept busy by others' work
@@ -39,7 +39,7 @@ class Books:
     def _name_parts(self) -> None:
         """What several columns at once are read by (one `take` instead of six is a third of a placement's time)."""
         self.used, self.capacity = self.ints[:3], self.ints[3:]
-        self.scale, self.measured, self.failures = self.floats[:2], self.floats[2], self.floats[3]
+        self.scale, self.others, self.failures = self.floats[:2], self.floats[2:4], self.floats[4]
 
     def append(self) -> int:
         """A new last row of zeros."""

@@ -127,7 +127,7 @@ def _parts(fleet: Fleet, ask: Ask, row: int, images: Floats | None, *, booked: b
     books = fleet.books
     need = np.zeros(3, np.int64) if booked else np.array(ask.shape.need, np.int64)
     after = (books.used[:, row] + need).reshape(3, 1)
-    load = load_part(after, books.scale[:, row : row + 1], books.measured[row : row + 1])
+    load = load_part(after, books.scale[:, row : row + 1], books.others[:, row : row + 1])
     parts = {"load": round(float(load[0]), 4), "failures": round(float(books.failures[row]), 4)}
     if images is not None:
         parts["image"] = round(float(images[row]), 4)

@@ -16,10 +16,11 @@ from draas.scheduler.books import Books
 from draas.scheduler.filters import CPU_BUSY_SHARE, can_run, is_usable
 from draas.scheduler.images import Images
 from draas.scheduler.ranking import Ranking
-from draas.scheduler.score import FAILURES_STEP_S, Bools, Floats, Ints, failure_part, measured_share, missing_image_part
+from draas.scheduler.score import FAILURES_STEP_S, Bools, Floats, Ints, failure_part, missing_image_part, others_shares
 
-# Five bytes a node each: 256 of them on 10,000 nodes are 13 MB. More different asks at once only cost a fresh look each.
-RANKINGS_MOST = 256
+# Six bytes a node each: 15 MB. More different asks at once only cost a fresh look each.
+RANKED_NODES_MOST = 2_560_000
+RANKINGS_LEAST = 256
 FITNESS_MOST = 256
 
 
@@ -207,11 +208,11 @@ class Fleet:
     def _put_load(self, node: Node, row: int) -> None:
         """Take over a measurement. What was reserved since the last one explains that much of the CPU's use; the rest is others'."""
         books = self.books
-        cpu_millis = node.facts.capacity.cpu_millis
-        ours = float(books.peak_cpu[row]) / cpu_millis if cpu_millis else 0.0
-        calm = node.load.cpu_percent / 100 - ours < CPU_BUSY_SHARE
+        ours = (float(books.peak_cpu[row] / books.scale[0, row]), float(books.used[1, row] / books.scale[1, row]))
+        others = others_shares(node.load, node.facts.capacity.memory_bytes, ours)
+        calm = others[0] < CPU_BUSY_SHARE
         books.peak_cpu[row] = books.used[0, row]
-        books.measured[row] = measured_share(node.load, node.facts.capacity.memory_bytes)
+        books.others[:, row] = others
         books.touch(row)
         if calm != books.calm[row]:
             books.calm[row] = calm
@@ -299,7 +300,7 @@ class Fleet:
         found = self._rankings.get(key)
         if found is None:
             found = self._rankings[key] = Ranking(ask.shape.need, self.books)
-            if len(self._rankings) > RANKINGS_MOST:
+            if len(self._rankings) > max(RANKINGS_LEAST, RANKED_NODES_MOST // max(1, self.books.count)):
                 self._rankings.popitem(last=False)
         else:
             self._rankings.move_to_end(key)

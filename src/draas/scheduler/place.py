@@ -141,7 +141,8 @@ def _place_tier(draft: "_Draft", tier: Tier) -> None:
 def _take_turn(draft: "_Draft", project: ProjectName, heads: _Heads, alone: bool) -> None:
     """Place a project's oldest job, or where no other project competes all that follow it and ask the same."""
     _, cursor = heappop(heads)
-    if cursor.shape in draft.blocked:
+    if cursor.shape in draft.blocked or draft.is_hopeless(cursor.shape):
+        draft.blocked.add(cursor.shape)
         draft.hold_for(cursor.shape, cursor.longest_waiting([]))
         return
     below = heads[0][0] if heads else inf
@@ -154,6 +155,17 @@ def _take_turn(draft: "_Draft", project: ProjectName, heads: _Heads, alone: bool
         heappush(heads, (cursor.head.seq, cursor))
 
 
+def _most(fleet: Fleet) -> tuple[list[int], list[int]]:
+    """The most that is free on any usable node, and the most that any has, of each resource."""
+    books, count = fleet.books, fleet.books.count
+    open_rows = np.flatnonzero(books.usable[:count])
+    if not len(open_rows):
+        return [-1] * 3, [-1] * 3
+    capacity = books.capacity.take(open_rows, axis=1)
+    free = capacity - books.used.take(open_rows, axis=1)
+    return free.max(axis=1).tolist(), capacity.max(axis=1).tolist()
+
+
 class _Draft:
     """Placements in the making. Books them in the fleet and takes them back in the end."""
 
@@ -163,6 +175,7 @@ class _Draft:
         self._fleet = fleet
         self._books = fleet.books
         self._ids = fleet.node_ids()
+        self._most_free, self._largest = _most(fleet)
         self._now = now
         self._limit = limit
         self._used_before: Ints | None = None
@@ -175,6 +188,10 @@ class _Draft:
     @property
     def wanted(self) -> int:
         return self._limit - len(self.placements)
+
+    def is_hopeless(self, shape: Shape) -> bool:
+        """Whether it asks for more of something than any node had free in the beginning: a look at three numbers, not at all nodes."""
+        return any(need > most for need, most in zip(shape.need, self._most_free, strict=True))
 
     def share(self, project: ProjectName) -> float:
         """The project's dominant share: the largest of its shares of all CPU, all memory, all GPUs.
@@ -243,7 +260,9 @@ class _Draft:
         case; for further ones only while at least three quarters of the nodes stay open.
         """
         wanted = held_nodes(self._now - oldest.since)
-        if not wanted or shape in self._holding:
+        if not wanted or shape in self._holding or (self._held and len(self._held) >= self._books.count // 4):
+            return
+        if any(need > most for need, most in zip(shape.need, self._largest, strict=True)):
             return
         able = self._fleet.ranking(Ask(shape, None)).able.copy()
         able[self._held] = False

@@ -25,11 +25,11 @@ IMAGE_LEAST, IMAGE_MOST = 0.1, 0.5
 IMAGE_LARGE_BYTES = 1024**3
 
 
-def measured_share(load: Load, capacity_memory_bytes: int) -> float:
-    """How busy the machine is by its own measurement, 0..1: the worse of CPU and memory."""
+def others_shares(load: Load, capacity_memory_bytes: int, ours: tuple[float, float]) -> tuple[float, float]:
+    """Which shares of CPU and memory are measured to be in use and not explained by `ours`, the shares reserved meanwhile."""
     total = max(load.memory_total_bytes, capacity_memory_bytes)
     memory = load.memory_used_bytes / total if total > 0 else 0.0
-    return min(1.0, max(0.0, load.cpu_percent / 100, memory))
+    return max(0.0, load.cpu_percent / 100 - ours[0]), max(0.0, memory - ours[1])
 
 
 def failure_part(failures: Iterable[float], now: float) -> float:
@@ -49,10 +49,14 @@ def missing_image_part(size_bytes: int, holders: int, nodes: int) -> float:
     return 1.0 - (IMAGE_LEAST + (IMAGE_MOST - IMAGE_LEAST) * share_large) * damping
 
 
-def load_part(after: Ints, scale: Floats, measured: Floats) -> Floats:
-    """1 - load: the worst of CPU reserved, memory reserved (both `after` the job is there), and what is measured."""
+def load_part(after: Ints, scale: Floats, others: Floats) -> Floats:
+    """1 - load: the worse of CPU and memory, each the share reserved `after` the job is there and what others use, 1 at most.
+
+    Added and not the larger of both: where others use much, a node would look the same for the next ten jobs, and get them all.
+    """
     shares: Floats = after[:2] / scale
-    part: Floats = 1.0 - np.maximum(np.maximum(shares[0], shares[1]), measured)
+    shares += others
+    part: Floats = 1.0 - np.minimum(np.maximum(shares[0], shares[1]), 1.0)
     return part
 
 
@@ -63,8 +67,8 @@ def score(after: Ints, capacity: Ints, floats: Floats, image: Floats | None, all
     """
     fits = np.logical_and.reduce(after <= capacity, axis=0)
     fits &= allowed
-    total = load_part(after, floats[:2], floats[2])
-    total += floats[3]
+    total = load_part(after, floats[:2], floats[2:4])
+    total += floats[4]
     if image is not None:
         total += image
     total /= 2.0 if image is None else 3.0

@@ -1,103 +1,115 @@
-"""SqlStore: durable state in SQLite. One thread writes, another reads, so that no list delays a commit."""
+"""SqlStore: the Store in an SQLite file. One thread commits, another one reads; the event loop waits for neither."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from draas.lib import clock
+from draas.lib.folder_lock import FolderHeld, FolderLock
 from draas.model.job import Job, JobId
-from draas.store.folder_lock import FolderLock
 from draas.store.sql_failures import explain
 from draas.store.sql_reader import SqlReader
 from draas.store.sql_writer import SqlWriter
-from draas.store.sqlite import EXPECTED
-from draas.store.store import Answer, JobFilter, NumberedEvent, Page, Snapshot, Write
+from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, NumberedEvent, Page, Snapshot, StoreFailure, Write
 
-FILE = "draas.db"
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class SqlStore:
-    """Implements draas.store.store.Store in `folder`, which it holds alone."""
+    """Implements draas.store.store.Store. `data_dir`/lock keeps others away, `data_dir`/draas.db is for its owner's eyes only.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._writing = ThreadPoolExecutor(1, "store-write")
-        self._reading = ThreadPoolExecutor(1, "store-read")
-        self._writer = SqlWriter(folder / FILE, clock.now)
-        self._reader: SqlReader | None = None
+    `now` gives Unix seconds, by which old answers and tokens are forgotten.
+    """
+
+    def __init__(self, data_dir: Path, now: Callable[[], float] = clock.now) -> None:
+        self._path = data_dir / "draas.db"
+        self._now = now
         self._lock: FolderLock | None = None
+        self._writer = SqlWriter(self._path, now)
+        self._reader = SqlReader(self._path)
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None  # the writer's and the reader's
 
     async def open(self) -> Snapshot:
-        """See Store.open. Raises StoreFailure also where another controller uses the folder."""
-        snapshot = await _run(self._writing, self._open)
-        self._reader = await _run(self._reading, lambda: SqlReader(self._folder / FILE))
+        """See Store.open. What failed can be tried again."""
+        self._threads = ThreadPoolExecutor(1, "store-write"), ThreadPoolExecutor(1, "store-read")
+        try:
+            snapshot = await self._write(self._open)
+            await self._read(self._reader.open)
+        except BaseException:
+            await self.close()
+            raise
         return snapshot
 
     def _open(self) -> Snapshot:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = FolderLock(self._folder)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FolderLock(self._path.parent)
+        except FolderHeld as held:
+            raise StoreFailure(
+                f"another controller (process {held.holder}) uses {self._path.parent}: "
+                "stop it, or choose another --data-dir"
+            ) from None
         except OSError as error:
-            raise explain(error, self._folder / FILE) from error
-        try:
-            return self._writer.open()
-        except BaseException as error:
-            self._release()
-            if isinstance(error, EXPECTED):
-                raise explain(error, self._folder / FILE) from error
-            raise
+            raise explain(error, self._path) from error
+        return self._writer.open()
 
     async def commit(self, write: Write) -> int:
         """See Store.commit."""
-        return await _run(self._writing, lambda: self._writer.commit(write))
+        return await self._write(self._writer.commit, write)
 
     async def job(self, id: JobId) -> Job | None:
+        """See Store.job."""
         return (await self.jobs([id])).get(id)
 
     async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
         """See Store.jobs."""
-        return await self._read(lambda reader: reader.jobs(ids)) if ids else {}
+        return await self._read(self._reader.jobs, ids)
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
         """See Store.list_jobs."""
-        return await self._read(lambda reader: reader.list_jobs(match, below, limit))
+        return await self._read(self._reader.list_jobs, match, below, limit)
 
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
         """See Store.events."""
-        return await self._read(lambda reader: reader.events(after, limit, project))
+        return await self._read(self._reader.events, after, limit, project)
 
     async def answer(self, key: str) -> Answer | None:
         """See Store.answer."""
-        return await self._read(lambda reader: reader.answer(key))
+        return await self._read(self._reader.answer, key, self._now() - ANSWERS_KEPT_S)
 
     async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
         """See Store.expired_jobs."""
-        return await self._read(lambda reader: reader.expired_jobs(finished_before, limit))
+        return await self._read(self._reader.expired_jobs, finished_before, limit)
 
     async def close(self) -> None:
-        """Wait for what is under way, and let go of the folder."""
-        if self._reader is not None:
-            await _run(self._reading, self._reader.close)
-            self._reader = None
-            await _run(self._writing, self._writer.close)
-        self._release()
-        self._writing.shutdown()
-        self._reading.shutdown()
+        """Let what is under way end, and release file and folder. Closing twice is fine."""
+        if self._threads is None:
+            return
+        await self._read(self._reader.close)
+        await self._write(self._close_writer)
+        for thread in self._threads:
+            thread.shutdown(wait=False)
+        self._threads = None
 
-    async def _read(self, ask: Callable[[SqlReader], T]) -> T:
-        reader = self._reader
-        assert reader is not None, "the store is not open"
-        return await _run(self._reading, lambda: ask(reader))
+    def _close_writer(self) -> None:
+        try:
+            self._writer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
 
-    def _release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+    async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._in_thread(0, partial(work, *args, **kwargs))
 
+    async def _read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._in_thread(1, partial(work, *args, **kwargs))
 
-async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    """`work` in `thread`. A caller that is cancelled does not undo what has begun."""
-    return await asyncio.get_running_loop().run_in_executor(thread, work)
+    async def _in_thread(self, number: int, work: Callable[[], T]) -> T:
+        if self._threads is None:
+            raise StoreFailure(f"the database {self._path} is closed: open it first")
+        return await asyncio.get_running_loop().run_in_executor(self._threads[number], work)

@@ -2,7 +2,6 @@
 
 import errno
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +27,6 @@ _BY_CODE = {
     sqlite3.SQLITE_NOTADB: _DAMAGED,
     sqlite3.SQLITE_IOERR: _DISK,
 }
-Explain = Callable[[BaseException], StoreFailure]
 
 
 def explain(error: BaseException, path: Path) -> StoreFailure:

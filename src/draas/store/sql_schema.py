@@ -107,3 +107,12 @@ answers = Table(
     Column("at", Double, nullable=False),
     Index("ix_answers_at", "at"),
 )
+
+JOB_COLUMNS = (
+    jobs.c.id,
+    jobs.c.project,
+    jobs.c.seq,
+    jobs.c.state,
+    jobs.c.body,
+    job_specs.c.body,
+)  # stored.decode_job's

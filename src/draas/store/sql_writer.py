@@ -1,20 +1,23 @@
 """SqlWriter: turns a Write into rows and commits them in one transaction. Lives in one thread."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Executable, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from draas.model.job import Job, JobId
 from draas.model.node import Node
 from draas.model.plan import Plan
+from draas.store.chunks import chunks
+from draas.store.sql_failures import explain
 from draas.store.sql_migrate import migrate
 from draas.store.sql_schema import (
+    JOB_COLUMNS,
     answers,
     controller,
     events,
@@ -26,7 +29,7 @@ from draas.store.sql_schema import (
     nodes,
     tokens,
 )
-from draas.store.sqlite import connect_writer, transaction
+from draas.store.sqlite import EXPECTED, connect_writer, transaction
 from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoreFailure, Write
 from draas.store.stored import (
     decode_job,
@@ -43,12 +46,11 @@ PRUNE_EVERY_S = 1.0
 PRUNE_AT_ONCE = 1000  # some 3 ms of a commit; more than one controller can answer in a second
 IDS_AT_ONCE = 500
 Row = tuple[Any, ...]
-T = TypeVar("T")
 _DIALECT = sqlite.dialect()
 
 
 class Batch:
-    """A statement compiled once, which goes to the driver with tuples: Core's own executemany costs three times as much.
+    """A statement compiled once. It goes straight to the driver: Core's executemany costs three times as much for many rows.
 
     Values come in the order of `names`.
     """
@@ -57,19 +59,14 @@ class Batch:
         compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
         assert isinstance(compiled, SQLCompiler)
         assert compiled.positiontup == list(names), (compiled.positiontup, names)
-        self.sql = str(compiled)
+        self._sql = str(compiled)
 
-    def run(self, connection: Connection, rows: Sequence[Row]) -> None:
-        if rows:
-            connection.exec_driver_sql(self.sql, list(rows))
-
-    def run_each(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Raises StoreFailure unless there is exactly one row to change for each of `rows`."""
-        if rows and (changed := connection.exec_driver_sql(self.sql, list(rows)).rowcount) != len(rows):
-            raise StoreFailure(
-                f"the database lacks {len(rows) - changed} of {len(rows)} jobs that were written before: "
-                "something else has changed it; restore a backup"
-            )
+    def run(self, cursor: DBAPICursor, rows: Sequence[Row]) -> int:
+        """How many rows it changed."""
+        if not rows:
+            return 0
+        cursor.executemany(self._sql, rows)
+        return cursor.rowcount
 
 
 def upsert(table: Table, key: str) -> Batch:
@@ -133,25 +130,34 @@ class SqlWriter:
     def __init__(self, path: Path, now: Callable[[], float]) -> None:
         self._path = path
         self._now = now
-        self._connection: Connection
+        self._opened: Connection | None = None
+        self._cursor: DBAPICursor  # of the same connection
         self._live: dict[JobId, int] = {}  # jobs whose row is there and live, and how many attempts job_nodes knows of
         self._epoch = self._last_event = self._last_seq = 0
         self._prune_at = 0.0
 
     def open(self) -> Snapshot:
-        """Migrate, raise the epoch and load. Raises StoreFailure, and is closed then."""
-        self._connection = connect_writer(self._path)
+        """Migrate, raise the epoch and load. Raises StoreFailure; `close` then."""
         try:
-            with transaction(self._connection, self._path):
-                migrate(self._connection)
-            with transaction(self._connection, self._path):
-                return self._start()
-        except BaseException:
-            self.close()
-            raise
+            self._opened = connect_writer(self._path)
+        except EXPECTED as error:
+            raise explain(error, self._path) from error
+        self._cursor = self._opened.connection.cursor()
+        with transaction(self._connection, self._path):
+            migrate(self._connection)
+        with transaction(self._connection, self._path):
+            return self._start()
 
     def close(self) -> None:
-        self._connection.close()
+        if self._opened is not None:
+            self._cursor.close()  # an open one keeps SQLite from closing, and so from folding the log into the file
+            self._opened.close()
+            self._opened = None
+
+    @property
+    def _connection(self) -> Connection:
+        assert self._opened is not None
+        return self._opened
 
     def commit(self, write: Write) -> int:
         """One transaction. Returns the number of the last event. Raises StoreFailure; nothing is changed then."""
@@ -164,7 +170,8 @@ class SqlWriter:
         with transaction(self._connection, self._path):
             self._check_epoch(last_event, last_seq)
             self._put_jobs(rows)
-            self._drop_jobs(plan.gone_jobs)
+            if gone:
+                self._drop_jobs(plan.gone_jobs)
             self._put_plan(plan)
             self._put_access(write)
             if now >= self._prune_at:
@@ -199,13 +206,13 @@ class SqlWriter:
             tokens=[JoinToken(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
             next_seq=self._last_seq + 1,
             epoch=self._epoch,
+            last_event=self._last_event,
         )
 
     # --- a commit ---
 
     def _check_epoch(self, last_event: int, last_seq: int) -> None:
-        result = self._connection.exec_driver_sql(COUNT_UP.sql, (last_event, last_seq, self._epoch))
-        if result.rowcount != 1:
+        if COUNT_UP.run(self._cursor, [(last_event, last_seq, self._epoch)]) != 1:
             newer = self._connection.execute(select(controller.c.epoch)).scalar()
             raise StoreFailure(
                 f"another controller has taken over {self._path.parent} (epoch {newer}, this one has {self._epoch}): "
@@ -232,12 +239,17 @@ class SqlWriter:
         return rows
 
     def _put_jobs(self, rows: JobRows) -> None:
-        PUT_JOBS.run(self._connection, rows.new)
-        PUT_SPECS.run(self._connection, rows.specs)
-        PUT_LABELS.run(self._connection, rows.labels)
-        MOVE_JOBS.run_each(self._connection, rows.moved)
-        SETTLE_JOBS.run_each(self._connection, rows.settled)
-        PUT_JOB_NODES.run(self._connection, rows.nodes)
+        PUT_JOBS.run(self._cursor, rows.new)
+        PUT_SPECS.run(self._cursor, rows.specs)
+        PUT_LABELS.run(self._cursor, rows.labels)
+        known = len(rows.moved) + len(rows.settled)
+        changed = MOVE_JOBS.run(self._cursor, rows.moved) + SETTLE_JOBS.run(self._cursor, rows.settled)
+        if changed != known:
+            raise StoreFailure(
+                f"the database lacks {known - changed} of {known} jobs that were written before: "
+                "something else has changed it; restore a backup"
+            )
+        PUT_JOB_NODES.run(self._cursor, rows.nodes)
 
     def _drop_jobs(self, gone: Sequence[JobId]) -> None:
         """Read what the job has in the side tables, so that they need no second index by job."""
@@ -253,18 +265,18 @@ class SqlWriter:
                 for attempt in decode_stored_job(body).attempts:
                     places |= {(attempt.node_id, seq), (attempt.node_name, seq)}
             seqs = [(row.seq,) for row in found]
-            DROP_LABELS.run(self._connection, labels)
-            DROP_JOB_NODES.run(self._connection, sorted(places))
-            DROP_SPECS.run(self._connection, seqs)
-            DROP_JOBS.run(self._connection, seqs)
+            DROP_LABELS.run(self._cursor, labels)
+            DROP_JOB_NODES.run(self._cursor, sorted(places))
+            DROP_SPECS.run(self._cursor, seqs)
+            DROP_JOBS.run(self._cursor, seqs)
 
     def _put_plan(self, plan: Plan) -> None:
         latest: dict[str, Node] = {node.id: node for node in plan.nodes}
-        PUT_NODES.run(self._connection, [(id, encode_node(node)) for id, node in latest.items()])
-        DROP_NODES.run(self._connection, [(id,) for id in plan.gone_nodes])
+        PUT_NODES.run(self._cursor, [(id, encode_node(node)) for id, node in latest.items()])
+        DROP_NODES.run(self._cursor, [(id,) for id in plan.gone_nodes])
         first = self._last_event + 1
         PUT_EVENTS.run(
-            self._connection,
+            self._cursor,
             [
                 (number, event.at, event.kind, event.subject, event.project, encode_detail(event.detail))
                 for number, event in enumerate(plan.events, first)
@@ -273,17 +285,17 @@ class SqlWriter:
 
     def _put_access(self, write: Write) -> None:
         PUT_KEYS.run(
-            self._connection,
+            self._cursor,
             [
                 (key.id, key.digest, key.role, key.name, key.project, key.node_id, key.created_at, key.expires_at)
                 for key in write.keys
             ],
         )
-        DROP_KEYS.run(self._connection, [(id,) for id in write.gone_keys])
-        PUT_TOKENS.run(self._connection, [(token.digest, token.expires_at) for token in write.tokens])
-        DROP_TOKENS.run(self._connection, [(digest,) for digest in write.gone_tokens])
+        DROP_KEYS.run(self._cursor, [(id,) for id in write.gone_keys])
+        PUT_TOKENS.run(self._cursor, [(token.digest, token.expires_at) for token in write.tokens])
+        DROP_TOKENS.run(self._cursor, [(digest,) for digest in write.gone_tokens])
         PUT_ANSWERS.run(
-            self._connection,
+            self._cursor,
             [(answer.key, answer.digest, answer.status, answer.body, answer.at) for answer in write.answers],
         )
 
@@ -305,18 +317,8 @@ class SqlWriter:
             self._live.pop(id, None)
 
 
-JOB_COLUMNS = (jobs.c.id, jobs.c.project, jobs.c.seq, jobs.c.state, jobs.c.body, job_specs.c.body)
-
-
 def settled_at_of(job: Job) -> float | None:
     """When a job ended; None as long as it is live."""
     if job.live:
         return None
     return job.finished_at if job.finished_at is not None else job.created_at
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`items` in lists of at most `size`."""
-    left = iter(items)
-    while chunk := list(islice(left, size)):
-        yield chunk

@@ -16,7 +16,7 @@ from draas.store.sql_failures import explain
 from draas.store.store import StoreFailure
 
 BUSY_S = 5.0  # only a backup or a shell can hold the file, and neither does so for long
-READER_CACHE_KIB = 16 * 1024  # the indexes of some hundred thousand jobs
+CACHE_KIB = 16 * 1024  # a connection: the indexes of some hundred thousand jobs; taken only as it is needed
 CHECKPOINT_PAGES = (
     4000  # 16 MB: a checkpoint costs two flushes, and pages changed often are written once for many commits
 )
@@ -45,7 +45,6 @@ def connect_reader(path: Path) -> Connection:
     """A connection that changes nothing and waits for no commit."""
     connection = _connect(path, "BEGIN")
     _pragma(connection, "query_only=ON")
-    _pragma(connection, f"cache_size=-{READER_CACHE_KIB}")
     return connection
 
 
@@ -74,11 +73,18 @@ def _connect(path: Path, begin: str) -> Connection:
     # isolation_level None: sqlite3 would begin by itself, and only at the first change.
     options = {"timeout": BUSY_S, "isolation_level": None, "check_same_thread": False}
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool, connect_args=options)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine.connect()
+    event.listen(engine, "begin", lambda connection: raw_of(connection).execute(begin))
+    connection = engine.connect()
+    _pragma(connection, f"cache_size=-{CACHE_KIB}")
+    return connection
 
 
 def _pragma(connection: Connection, setting: str) -> object:
+    return next(iter(raw_of(connection).execute(f"PRAGMA {setting}").fetchone() or (None,)))
+
+
+def raw_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection."""
     raw = connection.connection.dbapi_connection
     assert isinstance(raw, sqlite3.Connection)
-    return next(iter(raw.execute(f"PRAGMA {setting}").fetchone() or (None,)))
+    return raw

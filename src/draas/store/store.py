@@ -79,6 +79,7 @@ class Snapshot:
     tokens: Sequence[JoinToken] = ()
     next_seq: int = 1
     epoch: int = 1
+    last_event: int = 0  # the number of the newest one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

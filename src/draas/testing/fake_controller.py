@@ -18,6 +18,7 @@ from draas.model.node import Node, NodeState
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.history import History
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_logs import FakeLogs
@@ -30,6 +31,7 @@ class FakeController:
 
     def __init__(self) -> None:
         self.logs = FakeLogs()
+        self.history = History()
         self.trouble = ""
         self.commands: list[Command] = []
         self._jobs: dict[JobId, Job] = {}

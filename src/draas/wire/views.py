@@ -175,6 +175,24 @@ class NodeList(TypedDict):
     total: int
 
 
+class SampleView(TypedDict):
+    """A node's load at a time, or its mean over a step from then on."""
+
+    at: str
+    cpu_percent: float
+    memory_used_bytes: int
+    disk_used_bytes: int
+    load_1m: float
+
+
+class SampleList(TypedDict):
+    """A node's load over the last hour at most, oldest first."""
+
+    items: list[SampleView]
+    next: str | None
+    total: int
+
+
 class JoinTokenView(TypedDict):
     """A join token, shown once, and the command to run on the machine that joins."""
 

@@ -80,10 +80,10 @@ class SlowPlacing:
     def score(self, job: Job, node: Node) -> float:
         cpu, memory, _ = need_of(job)
         load = max(
-            (self.used[node.id][0] + cpu) / max(1, node.facts.capacity.cpu_millis),
+            (self.used[node.id][0] + cpu) / max(1, node.facts.capacity.cpu_millis) + node.load.cpu_percent / 100,
             (self.used[node.id][1] + memory) / max(1, node.facts.capacity.memory_bytes),
-            node.load.cpu_percent / 100,
         )
+        load = min(load, 1.0)
         step = self.now // 10 * 10
         fresh = sum(min(1.0, max(0.0, 1 - (step - at) / 600)) for at in node.failures)
         parts = [1.0 - load, 1.0 / (1.0 + fresh)]

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from placing_world import GIB, NOW, a_fleet, a_job, a_node, a_queue, named
+from placing_world import a_fleet, a_queue, named
 from slow_placing import SlowPlacing
 
 from draas.model.job import Job, JobState, RuntimeName
@@ -10,6 +10,7 @@ from draas.model.node import Load, Node, NodeState
 from draas.model.resources import MIB, NOTHING
 from draas.scheduler import place
 from draas.scheduler.place import plan_placements
+from draas.testing.builders import GIB, NOW, a_job, a_node
 
 IMAGES = ("busybox", "python:3.12", "docker.io/library/nginx")
 

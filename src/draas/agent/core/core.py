@@ -35,9 +35,10 @@ class Local:
     busy: bool = False  # Prepare, Start, Stop or Remove is under way
     stop_for: Cause = Cause.NONE
     stop_detail: str = ""
-    stopping: bool = False
+    stopping: bool = False  # told to stop, once and for all
     logs_safe: bool = False
     unwatched: bool = False  # nobody looks on any more: its end will not be told
+    ran_s: float = 0.0  # how long it had run when it was first seen to run
     began_mono: float | None = None  # when it started, on the clock that timeouts are counted on
 
     @property
@@ -63,11 +64,11 @@ class AgentCore:
             case e.Ordered(assign=assign):
                 return list(self._on_orders(assign, now))
             case e.Ticked(mono=mono):
-                return list(self._on_tick(mono, now))
+                return list(self._on_tick(mono))
             case e.LeaseRenewed(mono=mono, lease_s=lease_s):
                 return list(self._on_lease(mono, lease_s))
             case e.Adopted():
-                return list(self._on_adopted(event))
+                return list(self._on_adopted(event, now))
         local = self.locals.get(event.id)
         return list(self._on_own(local, event, now)) if local is not None else []
 
@@ -121,7 +122,7 @@ class AgentCore:
             self._ask_stop(local, Cause.CANCELLED, "cancelled")
         yield from self._step(local)
 
-    def _on_adopted(self, event: e.Adopted) -> Iterator[e.Instruction]:
+    def _on_adopted(self, event: e.Adopted, now: float) -> Iterator[e.Instruction]:
         if (known := self.locals.get(event.id)) is not None:
             known.exists = True
             return
@@ -132,6 +133,7 @@ class AgentCore:
         local = Local(
             id=event.id, assignment=event.assignment, observed=observed, exclusive=event.exclusive, exists=True
         )
+        local.ran_s = max(0.0, now - event.started_at) if event.started_at is not None else 0.0
         self.locals[event.id] = local
         self._news[event.id] = None
         if running:
@@ -161,6 +163,7 @@ class AgentCore:
             case e.Started(at=at):
                 local.busy = False
                 if not local.ended:
+                    local.ran_s = max(0.0, now - at)
                     self._observe(
                         local, replace(local.observed, state=AllocationState.RUNNING, started_at=at, detail="")
                     )
@@ -174,7 +177,6 @@ class AgentCore:
                 self._on_broke(local, cause, detail, now)
             case e.HasStopped():
                 local.busy = False
-                local.stopping = False
                 if not local.ended and (local.unwatched or local.observed.state is not AllocationState.RUNNING):
                     self._end_unstarted(local, now)
             case e.LogsSafe():
@@ -213,14 +215,14 @@ class AgentCore:
             if local.exclusive and not local.busy and not local.ended:
                 yield from self._step(local)
 
-    def _on_tick(self, mono: float, now: float) -> Iterator[e.Instruction]:
+    def _on_tick(self, mono: float) -> Iterator[e.Instruction]:
         self._mono = mono
         for local in list(self.locals.values()):
             if local.ended:
                 continue
             if local.exclusive and self._lease_until is not None and mono >= self._lease_until and local.exists:
                 self._ask_stop(local, Cause.LEASE, "its lease ran out: no word from the controller")
-            elif (timeout_s := _timeout_passed(local, mono, now)) is not None:
+            elif (timeout_s := _timeout_passed(local, mono)) is not None:
                 self._ask_stop(local, Cause.TIMEOUT, f"ran longer than its timeout of {timeout_s:g} s")
             else:
                 continue
@@ -293,12 +295,11 @@ def _is_stop(local: Local, ended: Exited) -> bool:
     return ended.finished_at - ended.started_at >= timeout_s
 
 
-def _timeout_passed(local: Local, mono: float, now: float) -> float | None:
+def _timeout_passed(local: Local, mono: float) -> float | None:
     """The timeout of `local` if it has run for longer. Counted on the monotonic clock from the first look on: setting the clock ends no job."""
-    started_at = local.observed.started_at
-    if local.assignment is None or local.assignment.timeout_s is None or started_at is None:
+    if local.assignment is None or local.assignment.timeout_s is None or local.observed.started_at is None:
         return None
     if local.began_mono is None:
-        local.began_mono = mono - max(0.0, now - started_at)
+        local.began_mono = mono - local.ran_s
     timeout_s = local.assignment.timeout_s
     return timeout_s if mono >= local.began_mono + timeout_s else None

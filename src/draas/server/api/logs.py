@@ -5,7 +5,6 @@ for the first one of a job that is still queued; with `attempt` it ends with tha
 """
 
 import base64
-import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -17,12 +16,13 @@ from starlette.responses import Response, StreamingResponse
 
 from draas.lib import clock
 from draas.model.allocation import Allocation
-from draas.model.errors import Fault, Invalid, NotFound
+from draas.model.errors import NotFound
 from draas.model.job import Job
 from draas.server.api import render, sse
 from draas.server.api.document import answers
 from draas.server.api.guard import GuardedRoute, api_of, key_of, visible
 from draas.server.api.jobs import Id
+from draas.server.api.since import parse_since
 from draas.server.services.controller import Controller
 from draas.store import logs as stored
 from draas.store.grep import compile_grep
@@ -31,8 +31,6 @@ from draas.wire.records import Stream
 from draas.wire.views import LogLineView
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
-_AGO = re.compile(r"(\d{1,9})([smhd])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class LogQuery(BaseModel):
@@ -83,19 +81,6 @@ def parse_query(query: LogQuery, now: float) -> stored.Query:
         since=parse_since(query.since, now) if query.since else None,
         grep=query.grep or None,
     )
-
-
-def parse_since(text: str, now: float) -> float:
-    """Unix seconds of an RFC 3339 time, of Unix seconds, or of an age ("10m"). Raises Invalid."""
-    if (ago := _AGO.fullmatch(text)) is not None:
-        return now - int(ago[1]) * _UNIT_S[ago[2]]
-    if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text):
-        return float(text)
-    try:
-        return clock.parse_rfc3339(text)
-    except (ValueError, OverflowError):
-        told = "is no time: write 2026-01-31T09:05:00Z, Unix seconds, or an age such as 30s, 10m, 2h, 1d"
-        raise Invalid("the request is not valid", (Fault("since", told),)) from None
 
 
 def _latest(job: Job) -> int:

@@ -73,7 +73,7 @@ class Endpoint:
         welcome = wire.Welcome(
             node_id=node_id,
             epoch=self._loop.control.epoch,
-            heartbeat_s=self._loop.policy.heartbeat_s,
+            heartbeat_s=self._loop.policy.heartbeat_of(self._loop.fleet_size()),
             lease_s=self._loop.policy.lease_s,
             log_ends={**ends, **await self._unwanted(hello.have)},
         )
@@ -85,20 +85,20 @@ class Endpoint:
 
         self._loop.on_hello(node_id, name, hello.facts, hello.have, hello.complete, greet)
         wanted = _Wanted(self._loop, node_id)
-        while True:
-            try:
-                frame = await asyncio.wait_for(socket.receive_bytes(), SILENCE_S)
-                messages = wire.decode_from_agent(frame)
-            except (WebSocketDisconnect, KeyError):
-                return
-            except (msgspec.MsgspecError, TimeoutError) as error:
-                channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
-                return
-            if not all(map(in_bounds, messages)):
-                channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
-                return
-            for message in messages:
-                await self._take(channel, message, wanted)
+        try:
+            async with asyncio.timeout(SILENCE_S) as silence:
+                while True:
+                    messages = wire.decode_from_agent(await socket.receive_bytes())
+                    silence.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
+                    if not all(map(in_bounds, messages)):
+                        channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
+                        return
+                    for message in messages:
+                        await self._take(channel, message, wanted)
+        except (WebSocketDisconnect, KeyError):
+            return
+        except (msgspec.MsgspecError, TimeoutError) as error:
+            channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
 
     async def _unwanted(self, have: Mapping[AllocationId, object]) -> dict[AllocationId, int]:
         jobs = await self._loop.jobs([_job_of(id) for id in have])

@@ -9,6 +9,7 @@ from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
 from draas.model.resources import Resources
+from draas.server.services.history import History
 from draas.store.logs import LogStore
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 
@@ -72,6 +73,11 @@ class Controller(Protocol):
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What the nodes' loads were."""
         ...
 
     async def write(self, write: Write) -> None:

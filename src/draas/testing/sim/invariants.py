@@ -8,7 +8,9 @@ from draas.model.job import Job, JobId, JobState
 from draas.model.node import NodeState
 from draas.model.resources import NOTHING
 from draas.testing.sim.controller import Controller, Disk
-from draas.testing.sim.machines import Container, Machine
+from draas.testing.sim.machines import STOPPED_CODE, Container, Machine
+
+_COUNTED = frozenset({Cause.EXIT, Cause.TIMEOUT, Cause.IMAGE})  # failures that use up a retry
 
 
 class Violated(AssertionError):
@@ -28,6 +30,7 @@ class Invariants:
         self._drained: dict[NodeId, float] = {}  # since when
         self._said: dict[AllocationId, list[Observed]] = defaultdict(list)
         self._last_said: dict[tuple[AllocationId, int], Observed] = {}
+        self._stopped: set[AllocationId] = set()  # by their agents
         self._spans: dict[AllocationId, tuple[float, float | None]] = {}
         self._cancelled: dict[JobId, int] = {}
         self._seen: dict[JobId, Job] = {}
@@ -90,6 +93,8 @@ class Invariants:
     def said(self, machine: Machine, id: AllocationId, observed: Observed) -> None:
         """An agent told the controller, or tried to, what it has seen."""
         before = self._last_said.get((id, machine.life))
+        if before is not None and before.cause is Cause.RUNTIME:
+            before = None  # the engine was away; what it still had is found anew
         if before is not None and ALLOCATION_RANK[observed.state] < ALLOCATION_RANK[before.state]:
             raise Violated(f"{machine.node_id} says that {id} went back from {before.state} to {observed.state}")
         self._last_said[id, machine.life] = observed
@@ -98,6 +103,8 @@ class Invariants:
     def ended(self, machine: Machine, container: Container) -> None:
         """It runs no more."""
         self._spans[container.id] = (self._spans[container.id][0], machine.world.now)
+        if container.exit_code == STOPPED_CODE:
+            self._stopped.add(container.id)
         self._running_exclusive[container.assignment.job_id].pop(container.id, None)
 
     def thawed(self, machine: Machine) -> None:
@@ -152,8 +159,9 @@ class Invariants:
         held = [attempt for attempt in job.attempts if not attempt.ended]
         if len(held) > 1 or (held and held[0] is not job.attempts[-1]):
             raise Violated(f"{job.id} holds {[attempt.id for attempt in held]}")
-        if job.failures > job.spec.retries + 1:
-            raise Violated(f"{job.id} has failed {job.failures} times with {job.spec.retries} retries")
+        failures = sum(attempt.observed.cause in _COUNTED for attempt in job.attempts)
+        if failures > (job.spec.retries + 1) * (1 + self._retried[job.id]):
+            raise Violated(f"{job.id} has failed {failures} times with {job.spec.retries} retries")
         self._check_observed(job)
         if before is None:
             return
@@ -182,7 +190,7 @@ class Invariants:
             seen = attempt.observed
             if seen.state is not AllocationState.LOST and seen != Observed() and seen not in self._said[attempt.id]:
                 raise Violated(f"no agent ever said {seen} of {attempt.id}")
-            if seen.cause is Cause.TIMEOUT and attempt.id in self._spans:
+            if seen.cause is Cause.TIMEOUT and attempt.id in self._stopped:
                 began, ended = self._spans[attempt.id]
                 if ended is None or ended - began < (job.spec.timeout_s or 0.0) - 0.001:
                     raise Violated(f"{attempt.id} timed out having run from {began} to {ended}")

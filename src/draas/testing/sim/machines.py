@@ -17,6 +17,7 @@ from draas.wire import link as wire
 
 TICK_S = 0.2
 HEARTBEAT_S = 1.0
+STOPPED_CODE = 143
 ENGINE_AGAIN_S = 0.5
 JOURNAL_LOST = 0.2  # chance that a power cut takes the agent's journal with it
 
@@ -355,7 +356,7 @@ class Machine:
             return
         container = self.containers.get(id)
         if container is not None and container.running:
-            self._end(container, 143)
+            self._end(container, STOPPED_CODE)
         self._feed(e.HasStopped(id=id))
 
     def _remove(self, id: AllocationId) -> None:

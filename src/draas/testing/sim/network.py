@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from draas.testing.sim.world import World
 
+STALE_S = 6.0
 LATENCY_S = (0.001, 0.05)
 
 
@@ -13,6 +14,7 @@ class Faults:
     """What the network does to messages, as probabilities."""
 
     duplicate: float = 0.02
+    stale: float = 0.01  # delivered once more, seconds later and so out of order
     late: float = 0.05  # delivered although the link was closed meanwhile: it was in the receiver's buffer
 
 
@@ -41,6 +43,8 @@ class Connection:
 
         for _ in range(times):
             self.world.after(at - self.world.now, arrive)
+        if chance.random() < self.faults.stale:
+            self.world.after(at - self.world.now + chance.uniform(0.1, STALE_S), arrive)
 
     def cut(self) -> None:
         """Lose what is in flight."""

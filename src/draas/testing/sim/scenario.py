@@ -38,7 +38,7 @@ class Scenario:
         self.world = World(seed)
         self.faults = Faults()
         self.disk = Disk()
-        self.policy = Policy(lease_s=6.0, retry_cap_s=10.0, mass_loss_hold_s=10.0)
+        self.policy = Policy(lease_s=9.0, retry_cap_s=10.0, mass_loss_hold_s=10.0)
         self.invariants = Invariants(self.disk)
         self._controller_class = type("Used", (controller,), {"control_class": control})
         self.controller: Controller | None = None
@@ -264,6 +264,9 @@ class Scenario:
     def _crash_controller(self) -> None:
         if self.controller is not None and self.controller.alive:
             self.controller.crash()
+            for _, connection in self._connections:
+                connection.cut()
+            self._connections.clear()
             self.world.after(self.world.chance.choice((0.5, 3.0, 12.0)), self._start_controller)
 
     def _kill_agent(self) -> None:
@@ -307,7 +310,12 @@ class Scenario:
     def _break_engine(self) -> None:
         machine = self.world.chance.choice(self.machines)
         machine.break_engine(ends_containers=self.world.chance.random() < 0.5)
-        self.world.after(self.world.chance.choice((1.0, 4.0, 9.0)), machine.start_engine)
+        away_s = self.world.chance.choice((1.0, 4.0, 9.0))
+        self.world.after(away_s, machine.start_engine)
+        if self.world.chance.random() < 0.5:  # and the agent finds no engine when it starts again
+            self._cut(machine)
+            machine.kill_agent()
+            self.world.after(away_s / 4, machine.start_agent)
 
     def _fill_disk(self) -> None:
         self.world.tell("the controller's disk is full")
@@ -326,7 +334,7 @@ class Scenario:
     def _heal(self) -> None:
         self.world.tell("all is healed")
         self.disk.full = False
-        self.faults.duplicate = self.faults.late = 0.0
+        self.faults.duplicate = self.faults.stale = self.faults.late = 0.0
         self._unreachable.clear()
         self._start_controller()
         for machine in self.machines:

@@ -1,0 +1,167 @@
+"""Builders: nodes, jobs and assignments that are valid by default, one keyword a difference."""
+
+from collections.abc import Mapping
+
+from draas.model.allocation import Allocation, AllocationId, Desired, NodeId
+from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
+from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
+from draas.model.resources import MIB, Resources
+from draas.wire.link import Assignment
+
+NOW = 1_000_000.0
+GIB = 1024 * MIB
+
+
+def some_facts(
+    *,
+    cpu: int = 4000,
+    memory: int = 8 * GIB,
+    gpus: int = 0,
+    arch: str = "amd64",
+    images: Mapping[str, int] | None = None,
+    roles: tuple[str, ...] = ("worker",),
+    host_jobs: bool = False,
+) -> Facts:
+    """What a machine of four cores says of itself. `images`: tag to size in bytes."""
+    runtimes = (
+        RuntimeInfo(name=RuntimeName.DOCKER, available=True),
+        RuntimeInfo(name=RuntimeName.PROCESS, available=host_jobs),
+    )
+    return Facts(
+        arch=arch,
+        capacity=Resources(cpu_millis=cpu, memory_bytes=memory, gpus=gpus),
+        roles=roles,
+        runtimes=runtimes,
+        images=tuple(Image(id=f"sha256:{tag}", tags=(tag,), size_bytes=size) for tag, size in (images or {}).items()),
+    )
+
+
+def a_node(
+    name: str = "alpha",
+    *,
+    cpu: int = 4000,
+    memory: int = 8 * GIB,
+    gpus: int = 0,
+    state: NodeState = NodeState.READY,
+    drain: bool = False,
+    arch: str = "amd64",
+    labels: Mapping[str, str] | None = None,
+    images: Mapping[str, int] | None = None,
+    load: Load | None = None,
+    failures: tuple[float, ...] = (),
+    roles: tuple[str, ...] = ("worker",),
+    host_jobs: bool = False,
+) -> Node:
+    """A node of four cores that is ready. Its id is `n-` and its name."""
+    return Node(
+        id=NodeId(f"n-{name}"),
+        name=name,
+        state=state,
+        drain=drain,
+        facts=some_facts(cpu=cpu, memory=memory, gpus=gpus, arch=arch, images=images, roles=roles, host_jobs=host_jobs),
+        load=load or Load(),
+        labels=labels or {},
+        failures=failures,
+        last_seen_at=NOW,
+    )
+
+
+def a_spec(
+    *,
+    cpu: int = 1000,
+    memory: int = 256 * MIB,
+    gpus: int = 0,
+    priority: int = 50,
+    image: str | None = None,
+    runtime: RuntimeName = RuntimeName.DOCKER,
+    constraints: tuple[str, ...] = (),
+    needs: tuple[str, ...] = (),
+    retries: int = 0,
+    timeout_s: float | None = None,
+    exclusive: bool = False,
+) -> JobSpec:
+    """A job of one core."""
+    return JobSpec(
+        command="true",
+        image=image,
+        runtime=runtime,
+        priority=priority,
+        constraints=constraints,
+        needs=tuple(JobId(need) for need in needs),
+        retries=retries,
+        timeout_s=timeout_s,
+        exclusive=exclusive,
+        resources=Resources(cpu_millis=cpu, memory_bytes=memory, gpus=gpus),
+    )
+
+
+def a_job(
+    seq: int = 1,
+    *,
+    cpu: int = 1000,
+    memory: int = 256 * MIB,
+    gpus: int = 0,
+    priority: int = 50,
+    project: str = "default",
+    image: str | None = None,
+    runtime: RuntimeName = RuntimeName.DOCKER,
+    constraints: tuple[str, ...] = (),
+    queued_at: float = NOW,
+    ready_at: float = 0.0,
+    on: str | None = None,
+    state: JobState = JobState.QUEUED,
+) -> Job:
+    """A queued job; with `on` one that runs on the node of this name. Its id is `j-` and its seq."""
+    attempts: tuple[Allocation, ...] = ()
+    if on is not None:
+        state = JobState.RUNNING
+        attempt = Allocation(
+            id=AllocationId(f"a-{seq}"), number=1, node_id=NodeId(f"n-{on}"), node_name=on, assigned_at=NOW
+        )
+        attempts = (attempt,)
+    return Job(
+        id=JobId(f"j-{seq}"),
+        project=ProjectName(project),
+        seq=seq,
+        spec=a_spec(
+            cpu=cpu,
+            memory=memory,
+            gpus=gpus,
+            priority=priority,
+            image=image,
+            runtime=runtime,
+            constraints=constraints,
+        ),
+        state=state,
+        created_at=queued_at,
+        queued_at=queued_at,
+        ready_at=ready_at,
+        attempts=attempts,
+    )
+
+
+def an_assignment(
+    id: str = "j1.1",
+    *,
+    runtime: RuntimeName = RuntimeName.DOCKER,
+    timeout_s: float | None = None,
+    exclusive: bool = False,
+    desired: Desired = Desired.RUN,
+) -> Assignment:
+    """What an agent is told of one allocation."""
+    return Assignment(
+        id=AllocationId(id),
+        job_id=JobId(id.rpartition(".")[0]),
+        project=ProjectName("default"),
+        number=1,
+        name="",
+        runtime=runtime,
+        image=None,
+        command="true",
+        env={},
+        resources=Resources(cpu_millis=1000, memory_bytes=256 * MIB),
+        timeout_s=timeout_s,
+        exclusive=exclusive,
+        desired=desired,
+        log_cap_bytes=100_000_000,
+    )
