@@ -1,14 +1,27 @@
 """Writes the pages that are made from code: `python docs/generate.py`. A unit test says where that was forgotten."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 from draas.model.allocation import ALLOCATION_TABLE
 from draas.model.job import JOB_TABLE
 from draas.model.node import NODE_TABLE
 from draas.model.state import render_mermaid
+from draas.server.access import ROUTES
+from draas.server.api.app import create_app
+from draas.server.api.config import ApiConfig
+from draas.server.api.describe import describe
+from draas.testing.fake_controller import FakeController
 
 HERE = Path(__file__).resolve().parent
 STATES = "internals/states.md"
+API = "reference/api.md"
+API_HEAD = """# The HTTP API
+
+Made from the OpenAPI document (`GET /api/openapi.json`) by `docs/generate.py`; do not edit. Examples: [with curl](../how-to/curl.md).
+Keys and roles: [who may do what](../concepts/access.md). Errors are RFC 9457 problem documents; times are RFC 3339 in UTC.
+"""
 HEAD = """# States
 
 Made from the tables in `draas.model` by `docs/generate.py`; do not edit. Every move in the program goes through `advance()`, which refuses what
@@ -33,5 +46,79 @@ def render_states() -> str:
     return HEAD + "".join(f"\n## {name}\n\n{words}\n```mermaid\n{diagram}```\n" for name, words, diagram in parts)
 
 
+def render_api() -> str:
+    """The page docs/reference/api.md."""
+    document = describe(create_app(FakeController(), ApiConfig()))
+    calls = [
+        _render_call(method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+    schemas = document["components"]["schemas"]
+    bodies = [_render_schema(name, schemas[name]) for name in sorted(schemas)]
+    return API_HEAD + "\n" + "\n".join(calls) + "\n# Shapes\n\n" + "\n".join(bodies)
+
+
+def _render_call(method: str, path: str, operation: dict[str, Any]) -> str:
+    lines = [f"## {method} {path}\n", f"{operation['summary']}. Role: {ROUTES[method, path].need.name.lower()}.\n"]
+    if content := operation.get("requestBody", {}).get("content"):
+        lines.append(f"Body: {_kind(content['application/json']['schema'])}\n")
+    if parameters := operation.get("parameters"):
+        lines += ["| parameter | in | |", "|---|---|---|"]
+        lines += [f"| `{p['name']}` | {p['in']} | {_about(p | p['schema'])} |" for p in parameters]
+        lines.append("")
+    lines += ["| status | answer |", "|---|---|"]
+    for status, answer in operation["responses"].items():
+        kinds = [
+            _kind(told["schema"]) if told.get("schema") else media for media, told in answer.get("content", {}).items()
+        ]
+        lines.append(f"| {status} | {answer['description']}{': ' if kinds else ''}{', '.join(kinds)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _render_schema(name: str, schema: dict[str, Any]) -> str:
+    lines = [f"## {name}\n", schema.get("description", "") + "\n", "| field | kind | |", "|---|---|---|"]
+    for field, told in schema.get("properties", {}).items():
+        needed = "required. " if field in schema.get("required", []) and name.endswith("Body") else ""
+        lines.append(f"| `{field}` | {_kind(told)} | {needed}{_about(told)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(_kind(one) for one in schema["anyOf"]))
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"object of {_kind(schema['additionalProperties'])}"
+    return str(schema.get("type", "any"))
+
+
+def _about(told: dict[str, Any]) -> str:
+    """What is said of a field, and its limits and default."""
+    limits = {
+        "minimum": "from",
+        "exclusiveMinimum": "more than",
+        "maximum": "to",
+        "maxLength": "characters up to",
+        "maxItems": "up to",
+    }
+    whole = {**next((one for one in told.get("anyOf", []) if one.get("type") != "null"), {}), **told}
+    words = [str(told.get("description", ""))] + [
+        f"{word} {whole[name]}" for name, word in limits.items() if name in whole
+    ]
+    if told.get("default") is not None:
+        words.append(f"default `{json.dumps(told['default'])}`")
+    if told.get("deprecated"):
+        words.append("for existing clients")
+    return "; ".join(word for word in words if word).replace("|", "\\|")
+
+
 if __name__ == "__main__":
     (HERE / STATES).write_text(render_states())
+    (HERE / API).write_text(render_api())

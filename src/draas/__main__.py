@@ -2,4 +2,4 @@
 
 from draas.cli.main import main
 
-main(prog_name="draas")
+main()

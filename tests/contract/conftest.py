@@ -4,10 +4,17 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+import uvloop
 
 from draas.agent.runtimes.docker.api import EngineApi
 from draas.agent.runtimes.docker.sample_image import load_sample_image
 from draas.testing.engine import PrivateEngine
+
+
+@pytest.fixture(scope="session")
+def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
+    """The loop that controller and agent run on."""
+    return uvloop.EventLoopPolicy()
 
 
 async def _load(url: str) -> None:

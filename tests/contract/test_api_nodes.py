@@ -10,6 +10,7 @@ from draas.client.api import Client
 from draas.client.settings import Settings
 from draas.lib import ids
 from draas.model.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
+from draas.model.node import Load
 from draas.server.api.config import ApiConfig
 from draas.store.store import JoinToken, Write
 from draas.testing.api import Served, make_node, serve_api
@@ -155,3 +156,32 @@ async def test_the_api_describes_itself(served: Served, client: Client) -> None:
         page = await response.text()
     assert "POST /api/jobs/batch" in page
     assert "<script" not in page
+
+
+async def test_a_node_has_a_history_of_its_load(served: Served, client: Client) -> None:
+    node = make_node()
+    await served.controller.put_node(node)
+    headers = {"Authorization": f"Bearer {served.secrets['viewer']}"}
+    begin = 1_700_000_000.0
+    for second in range(0, 4_000, 5):
+        served.controller.history.note(
+            node.id, Load(cpu_percent=second % 100, memory_used_bytes=second), begin + second
+        )
+    async with aiohttp.ClientSession(served.url, headers=headers) as session:
+
+        async def ask(**query: str) -> dict:
+            async with session.get("/api/nodes/node-a/metrics", params=query) as response:
+                return await response.json()
+
+        whole = await ask()
+        assert whole["total"] == len(whole["items"]) == 360  # an hour, every 10 s
+        assert whole["items"][-1] == {
+            "at": "2023-11-14T23:19:50.000Z", "cpu_percent": 90.0, "memory_used_bytes": 3990, "disk_used_bytes": 0, "load_1m": 0.0,
+        }  # fmt: skip
+        minutes = await ask(step="100", since=str(int(begin + 3_800)))
+        assert [item["memory_used_bytes"] for item in minutes["items"]] == [3845, 3945]
+        assert (await ask(since="1m"))["items"] == []
+        assert (await ask(step="1"))["errors"][0]["path"] == "step"
+        assert (await ask(since="soon"))["errors"][0]["path"] == "since"
+        async with session.get("/api/nodes/node-b/metrics") as response:
+            assert response.status == 404

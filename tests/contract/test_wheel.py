@@ -51,3 +51,11 @@ def test_it_comes_from_the_wheel(installed: Path) -> None:
 
 def test_what_it_needs_is_in_the_lock(installed: Path) -> None:
     run(UV, "pip", "check", "-q", "--python", installed / "python")
+
+
+def test_the_database_is_made_without_the_tree(installed: Path, tmp_path: Path) -> None:
+    program = (
+        "import asyncio, pathlib, sys; from draas.store.sql import SqlStore; "
+        "print(asyncio.run(SqlStore(pathlib.Path(sys.argv[1])).open()).epoch)"
+    )
+    assert [run(installed / "python", "-c", program, tmp_path) for _ in range(2)] == ["1\n", "2\n"]

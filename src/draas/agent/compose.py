@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 
 from draas.agent.config import AgentConfig
-from draas.agent.identity import ensure_identity
+from draas.agent.identity import Identity, ensure_identity
 from draas.agent.main import Agent
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
 from draas.agent.runtimes.docker.runtime import DockerRuntime
@@ -15,6 +15,7 @@ from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_
 from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.process.protocol import ContainerLease
 from draas.agent.runtimes.runtime import Runtime
+from draas.agent.shell.link import LinkRefused
 from draas.model.job import RuntimeName
 
 log = structlog.get_logger(__name__)
@@ -23,9 +24,19 @@ log = structlog.get_logger(__name__)
 async def run_agent(config: AgentConfig) -> None:
     """Be this machine's agent until cancelled.
 
+    Where the controller refuses the identity that there is, and a join token was given, it joins again.
     Raises DraasError where it cannot join, LinkRefused where the controller does not want it.
     """
-    identity = await ensure_identity(config)
+    try:
+        await _run_as(await ensure_identity(config), config)
+    except LinkRefused as refused:
+        if config.token is None or not refused.key_refused:
+            raise
+        log.warning("joining again", reason=str(refused))
+        await _run_as(await ensure_identity(config, anew=True), config)
+
+
+async def _run_as(identity: Identity, config: AgentConfig) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     docker = DockerRuntime(

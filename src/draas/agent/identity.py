@@ -32,14 +32,15 @@ class Identity:
         return Trust(url=self.url, ca_pem=self.ca_pem).context
 
 
-async def ensure_identity(config: AgentConfig) -> Identity:
+async def ensure_identity(config: AgentConfig, *, anew: bool = False) -> Identity:
     """This node's identity, made with the join token where there is none yet, or where the token is for another controller.
 
+    `anew`: the controller refuses the identity that there is, so join again with the token.
     Raises Invalid where there is neither, and DraasError with one line where joining fails.
     """
     path = config.data_dir / "identity.json"
     known = _load(path)
-    if known is not None and (config.token is None or known.url == config.url):
+    if known is not None and not anew and (config.token is None or known.url == config.url):
         return _moved(known, config.url, path)
     if config.token is None:
         raise Invalid(

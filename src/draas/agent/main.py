@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from ssl import SSLContext
+from typing import Any
 
 import structlog
 
@@ -57,17 +58,26 @@ class Agent:
                 self._complete = await performer.adopt()
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
-                linking = tasks.spawn(link.run(), "link")
-                assert tasks.failed is not None
-                await asyncio.wait({linking, tasks.failed}, return_when=asyncio.FIRST_COMPLETED)
-                if linking.done():
-                    linking.result()
-                raise tasks.failed.result()
+                await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
                 journal.close()
                 for runtime in self._runtimes.values():
                     await runtime.close()
+
+    async def _until_refused(self, link: Link, tasks: Tasks) -> None:
+        """Be linked until the controller refuses it (an expected end, so outside `tasks`) or a task dies."""
+        linking = asyncio.ensure_future(link.run())
+        assert tasks.failed is not None
+        ends: set[asyncio.Future[Any]] = {linking, tasks.failed}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if tasks.failed.done():
+                raise tasks.failed.result()
+            linking.result()
+        finally:
+            linking.cancel()
+            await asyncio.gather(linking, return_exceptions=True)
 
     def _send_log(self, chunk: LogChunk) -> None:
         if self.link is not None:

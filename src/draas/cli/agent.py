@@ -6,9 +6,11 @@ from typing import Any
 import click
 
 from draas.cli.options import agent_options, default_data_dir, env, first, node_name, number, pairs, read_file
+from draas.cli.parent import end_with_parent
 from draas.cli.running import run_until_stopped
 
 ROLES = frozenset({"worker", "builder", "ingress", "dns"})
+HOST_JOBS = ("off", "sandboxed", "plain")
 
 
 @click.command()
@@ -38,9 +40,27 @@ def join(**given: Any) -> None:
 
 def start_agent(given: dict[str, Any]) -> None:
     """Run an agent from flags, environment and file. Raises click.UsageError for a wrong or missing value."""
-    from draas.agent.compose import run_agent
+    beside = end_with_parent()
+    run_until_stopped(_be_agent(agent_config(given)), "" if beside else "agent")
 
-    run_until_stopped(run_agent(agent_config(given)))
+
+async def _be_agent(config: Any) -> None:
+    from draas.agent.compose import run_agent
+    from draas.cli.folder import held
+
+    with held(config.data_dir, "agent"):
+        await run_agent(config)
+
+
+def checked_url(url: str) -> str:
+    """`url` as it is used. Raises click.UsageError with one line."""
+    from draas.client.settings import check_url
+    from draas.model.errors import Invalid
+
+    try:
+        return check_url(url, "the controller's URL")
+    except Invalid as error:
+        raise click.UsageError(error.detail) from None
 
 
 def agent_config(given: dict[str, Any]) -> Any:
@@ -52,11 +72,16 @@ def agent_config(given: dict[str, Any]) -> Any:
     url = first(given.get("url"), env("DRAAS_URL", "SCHEDULER_URL", "MASTER_URL"), file.get("url"))
     data_dir = first(given.get("data_dir"), env("DRAAS_DATA_DIR"), file.get("data_dir"))
     folder = Path(data_dir).expanduser() if data_dir else default_data_dir()
+    if url is not None:
+        url = checked_url(url)
     if url is None and not (folder / "agent" / "identity.json").exists():
         raise click.UsageError("DRAAS_URL is not set: give the controller's address (--url, or DRAAS_URL)")
     roles = tuple(part.strip() for part in str(first(given.get("role"), file.get("role"), "worker,builder")).split(","))
     if wrong := [role for role in roles if role not in ROLES]:
         raise click.UsageError(f"--role {wrong[0]!r} is not known; known are {', '.join(sorted(ROLES))}")
+    host_jobs = first(given.get("allow_host_jobs"), env("DRAAS_ALLOW_HOST_JOBS"), file.get("allow_host_jobs"), "off")
+    if host_jobs not in HOST_JOBS:
+        raise click.UsageError(f"DRAAS_ALLOW_HOST_JOBS must be {', '.join(HOST_JOBS)}, not {host_jobs!r}")
     cpus = number(first(given.get("cpus"), env("DRAAS_NODE_CPUS"), file.get("cpus")), "--cpus", 0.1, 4096)
     memory = number(
         first(given.get("memory_mb"), env("DRAAS_NODE_MEMORY_MB"), file.get("memory_mb")), "--memory-mb", 16, 2**26
@@ -66,7 +91,7 @@ def agent_config(given: dict[str, Any]) -> Any:
         data_dir=folder / "agent",
         name=node_name(first(given.get("name"), file.get("name"))),
         token=first(given.get("token"), env("DRAAS_JOIN_TOKEN"), file.get("token")),
-        host_jobs=first(given.get("allow_host_jobs"), env("DRAAS_ALLOW_HOST_JOBS"), file.get("allow_host_jobs"), "off"),
+        host_jobs=host_jobs,
         roles=roles,
         labels={**file.get("labels", {}), **pairs(given.get("label") or (), "--label")},
         cpus=cpus,

@@ -1,24 +1,28 @@
 """`draas`: the group of all commands."""
 
-import click
-
-from draas.cli.lazy import Lazy, LazyGroup
+from draas.cli.lazy import Lazy
+from draas.cli.program import Program
 
 COMMANDS = {
     "up": Lazy("draas.cli.up:up", "Run a controller and an agent on this machine."),
+    "demo": Lazy("draas.cli.demo:demo", "The same, then run a sample job and show where to look."),
     "server": Lazy("draas.cli.server:server", "Run a controller."),
     "agent": Lazy("draas.cli.agent:agent", "Run this machine's agent."),
     "join": Lazy("draas.cli.agent:join", "Join a cluster and run the agent."),
     "run": Lazy("draas.cli.run:run", "Run a command somewhere and follow its output."),
-    "jobs": Lazy("draas.cli.jobs:jobs", "Jobs: list, show, logs, cancel, retry, rm."),
-    "logs": Lazy("draas.cli.jobs:top_logs", "A job's output."),
-    "explain": Lazy("draas.cli.jobs:explain", "Why a job waits, or why it runs where it runs."),
+    "jobs": Lazy("draas.cli.jobs:jobs", "Jobs: list, show, logs, submit, cancel, retry, rm."),
+    "logs": Lazy("draas.cli.logs:logs", "A job's output."),
+    "explain": Lazy("draas.cli.explain:explain", "Why a job waits, or why it runs where it runs."),
     "nodes": Lazy("draas.cli.nodes:nodes", "Machines: list, show, drain, ready, label, rm, token."),
     "keys": Lazy("draas.cli.keys:keys", "Keys: list, make, revoke."),
+    "doctor": Lazy("draas.cli.doctor:doctor", "Check this machine and the way to the controller."),
+    "completion": Lazy("draas.cli.completion:completion", "Print the completion script of your shell."),
     "version": Lazy("draas.cli.version:version", "Print the version."),
 }
 
-
-@click.group(cls=LazyGroup, commands_at=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
-def main() -> None:
-    """One cloud out of the machines you own."""
+main = Program(
+    name="draas",
+    commands_at=COMMANDS,
+    help="One cloud out of the machines you own.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

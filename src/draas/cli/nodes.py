@@ -5,21 +5,21 @@ from typing import Any
 import click
 
 from draas.cli.calling import call, calling_options
-from draas.cli.output import ago, print_fields, print_json, print_table, size
+from draas.cli.each import for_each
+from draas.cli.lazy import ListGroup
+from draas.cli.output import ago, print_fields, print_json, print_table, program, size
+from draas.cli.units import seconds
 from draas.model.resources import MIB
 
 
-@click.group(invoke_without_command=True)
-@click.pass_context
-def nodes(context: click.Context) -> None:
-    """The machines of this cluster."""
-    if context.invoked_subcommand is None:
-        context.invoke(list_nodes)
+@click.group(cls=ListGroup)
+def nodes() -> None:
+    """The machines of this cluster. Without a subcommand: list."""
 
 
 @nodes.command("list")
 @calling_options
-def list_nodes(as_json: bool = False, quiet: bool = False, project: str | None = None) -> None:
+def list_nodes(as_json: bool, quiet: bool, project: str | None) -> None:
     """List the machines."""
     found = call(lambda client: client.nodes())["items"]
     if as_json:
@@ -29,7 +29,7 @@ def list_nodes(as_json: bool = False, quiet: bool = False, project: str | None =
         for node in found:
             click.echo(node["name"])
     elif not found:
-        click.echo("No machines yet. Add one: draas nodes token")
+        click.echo(f"No machines yet. Add one: {program()} nodes token")
     else:
         rows = (
             [
@@ -44,7 +44,9 @@ def list_nodes(as_json: bool = False, quiet: bool = False, project: str | None =
             ]
             for n in found
         )
-        print_table(("NAME", "STATE", "ARCH", "CORES", "MEMORY", "LOAD", "SEEN", "ADDRESS"), rows)
+        print_table(
+            ("NAME", "STATE", "ARCH", "CORES", "MEMORY", "LOAD", "SEEN", "ADDRESS"), list(rows), cut_first=("NAME",)
+        )
 
 
 def _share(node: Any, field: str, unit: int) -> str:
@@ -62,6 +64,9 @@ def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
     node = call(lambda client: client.node(name))
     if as_json:
         print_json(node)
+        return
+    if quiet:
+        click.echo(node["state"])
         return
     load = node["load"]
     print_fields(
@@ -94,15 +99,13 @@ def _runtime(runtime: Any) -> str:
 
 
 def _patch(names: tuple[str, ...], as_json: bool, quiet: bool, **changes: Any) -> None:
-    async def work(client: Any) -> None:
-        for name in names:
-            node = await client.patch_node(name, **changes)
-            if as_json:
-                print_json(node)
-            elif not quiet:
-                click.echo(f"{node['name']} {node['state']}")
-
-    call(work)
+    for_each(
+        names,
+        lambda client, name: client.patch_node(name, **changes),
+        lambda _name, node: f"{node['name']} {node['state']}",
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 @nodes.command()
@@ -145,24 +148,24 @@ def label(name: str, labels: tuple[str, ...], as_json: bool, quiet: bool, projec
 def remove(names: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
     """Remove machines for good: their keys are revoked, their work is run elsewhere."""
 
-    async def work(client: Any) -> None:
-        for name in names:
-            await client.remove_node(name)
-            if not quiet:
-                click.echo(f"{name} removed")
+    async def remove_one(client: Any, name: str) -> dict[str, str]:
+        await client.remove_node(name)
+        return {"name": name, "state": "removed"}
 
-    call(work)
+    for_each(names, remove_one, lambda name, _: f"{name} removed", as_json=as_json, quiet=quiet)
 
 
 @nodes.command()
-@click.option("--ttl", type=float, help="Seconds that it is good for (default: an hour).")
+@click.option("--ttl", metavar="TIME", help="How long it is good for: 10m, 1d (default: an hour).")
 @calling_options
-def token(ttl: float | None, as_json: bool, quiet: bool, project: str | None) -> None:
+def token(ttl: str | None, as_json: bool, quiet: bool, project: str | None) -> None:
     """Make a token with which one machine may join."""
-    made = call(lambda client: client.make_join_token(ttl))
+    made = call(
+        lambda client: client.make_join_token(seconds(ttl, "--ttl") if ttl is not None else None), {"ttl_s": "--ttl"}
+    )
     if as_json:
         print_json(made)
     elif quiet:
         click.echo(made["token"])
     else:
-        click.echo(f"On the machine that is to join (until {made['expires_at']}):\n\n  {made['command']}\n")
+        click.echo(f"On the machine that is to join, until {made['expires_at']}:\n\n  {made['command']}\n")

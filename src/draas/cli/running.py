@@ -9,17 +9,22 @@ from typing import Any, NoReturn
 
 import click
 
+from draas.cli.text import plain
+
 FAILED, USAGE, UNREACHABLE = 1, 2, 3
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Say `message` on stderr in one line and end with `code`."""
-    click.echo(f"draas: {message}", err=True)
+    """Say `message` on stderr and end with `code`."""
+    click.echo(plain(f"draas: {message}", keep_lines=True), err=True)
     raise SystemExit(code)
 
 
-def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run `work` until it ends, or SIGINT or SIGTERM asks it to. Ends the process with 2 or 3 for expected failures."""
+def run_until_stopped(work: Coroutine[Any, Any, None], what: str) -> None:
+    """Run `work` until it ends, or SIGINT or SIGTERM asks it to; then say that `what` (where it is not "") has stopped.
+
+    Ends the process with 1, 2 or 3 for expected failures. A second signal ends it at once.
+    """
     from draas.agent.shell.link import LinkRefused
     from draas.client.errors import exit_code
     from draas.lib.logs import set_up_logs
@@ -28,7 +33,7 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
 
     set_up_logs()
     try:
-        _loop_factory()(_run(work))
+        stopped = _loop_factory()(_run(work))
     except DraasError as error:
         fail(error.detail, exit_code(error))
     except LinkRefused as error:
@@ -36,7 +41,20 @@ def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     except StoreFailure as error:
         fail(error.detail, FAILED)
     except OSError as error:
-        fail(str(error.strerror or error) if error.filename is None else str(error), FAILED)
+        fail(render_os_error(error), FAILED)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if stopped and what:
+        click.echo(f"draas: {what} stopped", err=True)
+
+
+def render_os_error(error: OSError) -> str:
+    """One line, never an empty one: time-outs have no text of their own."""
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error.strerror or error) or (
+        "it took too long" if isinstance(error, TimeoutError) else type(error).__name__
+    )
 
 
 def _loop_factory() -> Any:
@@ -47,18 +65,25 @@ def _loop_factory() -> Any:
     return uvloop.run
 
 
-async def _run(work: Coroutine[Any, Any, None]) -> None:
+async def _run(work: Coroutine[Any, Any, None]) -> bool:
+    """Whether a signal ended `work`, whatever error it ended with then."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
+    asked: list[None] = []
+
+    def stop() -> None:
+        if asked:
+            os._exit(130)  # asked twice: now
+        asked.append(None)
+        task.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, task)
+        loop.add_signal_handler(number, stop)
     try:
         await task
     except asyncio.CancelledError:
-        return
-
-
-def _stop(task: "asyncio.Task[None]") -> None:
-    if task.cancelling():
-        os._exit(130)  # asked twice: now
-    task.cancel()
+        return True
+    except OSError:
+        if not asked:
+            raise
+    return bool(asked)

@@ -32,16 +32,39 @@ def server_options(command: Any) -> Any:
 @server_options
 def server(**given: Any) -> None:
     """Run a controller: API, scheduler and the agents' link on one port."""
-    run_until_stopped(serve(server_config(given)))
+    run_until_stopped(serve(server_config(given)), "controller")
 
 
 async def serve(config: Any) -> None:
     """A controller until cancelled; says where it is, and the admin key once."""
     from draas.server.main import running_controller
 
+    await refuse_second(config)
     async with running_controller(config) as controller:
         announce(controller, config)
         raise await asyncio.shield(controller.ended)
+
+
+async def refuse_second(config: Any) -> None:
+    """Raises Conflict where a controller answers already on the address that `config` names."""
+    from draas.model.errors import Conflict
+
+    if (url := await answering(config)) is not None:
+        raise Conflict(f"a controller runs already at {url}: stop it, or choose another address with --listen")
+
+
+async def answering(config: Any) -> str | None:
+    """The URL of the controller that listens already where `config` says; None where there is none."""
+    from draas.cli.probing import is_controller
+
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)
+    if config.port == 0:
+        return None
+    for scheme in ("http", "https"):
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.port}"
+        if await is_controller(url):
+            return url
+    return None
 
 
 def announce(controller: Any, config: Any) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +19,7 @@ from draas.lib.backoff import full_jitter
 from draas.model.errors import DraasError, NotFound, Unavailable
 
 ANSWER_S = 130.0  # a batch of 64 MiB on a slow line
+LASTED_S = 5.0  # a stream that was open for so long was a working one
 SILENCE_S = 45.0  # three missed comments of an event stream: it is dead
 BASE_S, CAP_S = 0.1, 2.0
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
@@ -31,6 +32,7 @@ class Transport:
     def __init__(self, settings: Settings, *, patience_s: float = 10.0) -> None:
         self.settings = settings
         self.patience_s = patience_s
+        self.on_away: Callable[[str], None] = lambda why: None  # told at each try to resume a stream
         self._chance = random.Random(ids.seed())
         self._session: aiohttp.ClientSession | None = None
         self._context: ssl.SSLContext | None = None
@@ -110,24 +112,31 @@ class Transport:
 
         Raises DraasError; CannotReach where the controller is away for longer than `patience_s`.
         """
-        until, attempt = clock.monotonic() + self.patience_s, 0
+        give_up_at: float | None = None  # counted from the cut, however long the stream was silent before it
+        attempt = 0
         while True:
             headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last_id} if last_id else {})}
-            taken = Frames()
+            taken, opened_at = Frames(), clock.monotonic()
+            failure: CannotReach | Unavailable = CannotReach(f"{self.settings.url} keeps closing the stream: try again")
             try:
                 async for piece in self.stream(path, query, headers):
                     for frame in taken.feed(piece):
                         last_id = frame.id or last_id
                         if frame.data:
+                            give_up_at, attempt = None, 0
                             yield frame
                         if frame.kind == end:
                             return
-                    until, attempt = clock.monotonic() + self.patience_s, 0
             except (CannotReach, Unavailable) as error:
-                if not error.retryable or clock.monotonic() >= until:
+                if not error.retryable:
                     raise
-            if clock.monotonic() >= until:
-                raise CannotReach(f"{self.settings.url} keeps closing the stream: try again")
+                failure = error
+            now = clock.monotonic()
+            if give_up_at is None or now - opened_at > LASTED_S:
+                give_up_at, attempt = now + self.patience_s, 0
+            if now >= give_up_at:
+                raise failure
+            self.on_away(failure.detail)
             await asyncio.sleep(full_jitter(attempt, base_s=BASE_S, cap_s=CAP_S, chance=self._chance.random()))
             attempt += 1
 

@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from draas.model.job import SAMPLE_IMAGE
 
+MAX_HEARTBEAT_S = 2.5  # below disconnected_after_s, so that a fleet that shrinks does not seem silent
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Seconds everywhere. The defaults suit a few dozen machines on ordinary networks."""
 
-    heartbeat_s: float = 1.0
+    heartbeat_s: float = 1.0  # of a fleet of up to `heartbeats_per_s` machines; see heartbeat_of
+    heartbeats_per_s: float = 400.0  # all machines together: a few per cent of a core
     disconnected_after_s: float = 3.0  # three heartbeats: one lost packet is no news
     down_after_s: float = 6.0  # long enough for an agent to restart, short enough to re-run work soon
     lease_s: float = 30.0  # an exclusive job's right to run without word from the controller
@@ -20,5 +23,13 @@ class Policy:
     log_cap_bytes: int = 100_000_000
     job_retention_s: float = 30 * 86400.0
     log_retention_s: float = 14 * 86400.0
-    placements_per_tick: int = 512  # keeps a tick, and so the wait of an API call, short
+    placements_per_tick: int = 256  # keeps a tick, and so the wait of an API call, short
     default_image: str = SAMPLE_IMAGE  # of container jobs that name none
+
+    def heartbeat_of(self, nodes: int) -> float:
+        """Seconds between the heartbeats of each of `nodes` machines."""
+        return min(max(self.heartbeat_s, nodes / self.heartbeats_per_s), max(self.heartbeat_s, MAX_HEARTBEAT_S))
+
+    def patience_of(self, nodes: int) -> float:
+        """By how much more silence is allowed in such a fleet than in a small one."""
+        return self.heartbeat_of(nodes) / self.heartbeat_s

@@ -5,7 +5,7 @@ made durable, and after that has happened, `orders` what the agents are to be to
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from draas.model.allocation import AllocationId, NodeId, Observed, is_news
@@ -65,10 +65,8 @@ class Control:
         """
         match command:
             case SubmitJobs():
-                fresher = {id: self.recent[id].state for id in command.known if id in self.recent}
-                plan = jobs.submit_jobs(self.cluster, command, {**command.known, **fresher}, now)
-                self._do(plan)
-                return list(plan.jobs), []
+                made = {job.id: job for some in self.submit(command, now) for job in some}
+                return [made[id] for id in command.ids], []
             case CancelJob(id=id):
                 job = self._job(id, loaded)
                 self._do(jobs.cancel_job(self.cluster, job, now))
@@ -88,6 +86,13 @@ class Control:
                 node = self._node(id)
                 self._do_each(nodes.remove_node(self.cluster, node, self.policy, now))
                 return [], [node]
+
+    def submit(self, command: SubmitJobs, now: float) -> Iterator[Sequence[Job]]:
+        """Take a batch slice by slice, so that others can have their turn in between. Raises DraasError before the first."""
+        fresher = {id: self.recent[id].state for id in command.known if id in self.recent}
+        for plan in jobs.submit_in_slices(self.cluster, command, {**command.known, **fresher}, now):
+            self._do(plan)
+            yield plan.jobs
 
     def explain(self, job: Job, now: float) -> Explanation:
         """Why `job` is where it is."""

@@ -100,11 +100,15 @@ def blame_for(node: Node, cause: Cause, now: float) -> Plan:
 
 def check_silence(cluster: Cluster, policy: Policy, now: float) -> Iterator[Plan]:
     """Nodes not heard of become disconnected, then down; what they ran is given up (exclusive jobs only after their lease)."""
-    down_after_s = _down_after_s(cluster, policy)
+    patience = policy.patience_of(len(cluster.nodes))
+    disconnected_after_s = policy.disconnected_after_s * patience
+    down_after_s = _down_after_s(cluster, policy) * patience
     for node in list(cluster.nodes.values()):
         silent_s = now - node.last_seen_at
+        if silent_s < disconnected_after_s and node.state in _REACHABLE:
+            continue
         reason = f"not heard of for {silent_s:.1f} s"
-        if node.state in _REACHABLE and silent_s >= policy.disconnected_after_s:
+        if node.state in _REACHABLE and silent_s >= disconnected_after_s:
             yield _to(node, NodeState.DISCONNECTED, now, reason=reason)
         elif node.state is NodeState.DISCONNECTED and silent_s >= down_after_s:
             lost_work = bool(cluster.on_node(node.id))

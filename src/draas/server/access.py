@@ -52,6 +52,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
     ("GET", "/api/nodes"): _VIEW,
     ("GET", "/api/nodes/{id}"): _VIEW,
+    ("GET", "/api/nodes/{id}/metrics"): _VIEW,
     ("PATCH", "/api/nodes/{id}"): _ADMIN,
     ("DELETE", "/api/nodes/{id}"): _ADMIN,
     ("POST", "/api/join-tokens"): _ADMIN,

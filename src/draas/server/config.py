@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from draas.model.job import RuntimeName
 from draas.model.policy import Policy
 
 DEFAULT_PORT = 8000
@@ -22,4 +23,5 @@ class ServerConfig:
     advertise: str = ""
     is_open: bool = False
     admin_key: str | None = None
+    runtime_without_nodes: RuntimeName = RuntimeName.DOCKER  # of jobs that ask for none, before any machine is there
     policy: Policy = Policy()

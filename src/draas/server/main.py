@@ -23,6 +23,7 @@ from draas.server.access import authenticate_node, check_open, first_admin_key, 
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig
+from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
 from draas.server.loops.control import ControlLoop
@@ -30,6 +31,7 @@ from draas.server.services.controller import Reply
 from draas.server.tls import Certificates, ensure_certificates
 from draas.store.log_files import LogFiles
 from draas.store.sql import SqlStore
+from draas.store.store import StoreFailure
 from draas.wire.link import CLOSE_KEY
 
 log = structlog.get_logger(__name__)
@@ -62,8 +64,9 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     certificates = _certificates(config)
     listening = _listen(config.host, config.port)
     store = SqlStore(config.data_dir)
-    logs = LogFiles(config.data_dir / "logs")
+    logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
+    loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.drop_link = hub.send_orders, hub.drop
     try:
@@ -73,7 +76,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             closing.push_async_callback(logs.close)
             tasks.spawn(loop.run(), "loop")
             tasks.spawn(hub.write_logs(), "logs")
-            tasks.spawn(_retain(loop), "retention")
+            tasks.spawn(_retain(loop, logs), "retention")
             admin_key = await first_admin_key(loop, config.admin_key)
             url = _url(config, listening, certificates)
             app_config = ApiConfig(
@@ -116,6 +119,7 @@ def _server(app: object, config: ServerConfig, certificates: Certificates | None
     own = config.certificate is not None
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -205,11 +209,15 @@ def _outward_address() -> str:
         return str(probe.getsockname()[0])
 
 
-async def _retain(loop: ControlLoop) -> None:
-    """Forget jobs, with their logs, that ended longer ago than the policy keeps them."""
+async def _retain(loop: ControlLoop, logs: LogFiles) -> None:
+    """Forget jobs, with their logs, that ended longer ago than the policy keeps them; and logs, whose time is shorter."""
     while True:
         await asyncio.sleep(RETENTION_EVERY_S)
-        await retain_once(loop)
+        try:
+            await logs.expire(clock.now() - loop.policy.log_retention_s, RETENTION_BATCH)
+            await retain_once(loop)
+        except StoreFailure as failure:
+            log.error("nothing old can be deleted now; trying again", reason=failure.detail)
 
 
 async def retain_once(loop: ControlLoop) -> int:

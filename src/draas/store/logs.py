@@ -28,7 +28,7 @@ class Query:
     tail: int | None = None
     since: float | None = None
     until: float | None = None
-    grep: str | None = None
+    grep: str | None = None  # see draas.store.grep
     limit: int | None = None
 
 

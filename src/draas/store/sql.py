@@ -1,46 +1,115 @@
-from draas.store.store import *
+"""SqlStore: the Store in an SQLite file. One thread commits, another one reads; the event loop waits for neither."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from draas.lib import clock
+from draas.lib.folder_lock import FolderHeld, FolderLock
+from draas.model.job import Job, JobId
+from draas.store.sql_failures import explain
+from draas.store.sql_reader import SqlReader
+from draas.store.sql_writer import SqlWriter
+from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, NumberedEvent, Page, Snapshot, StoreFailure, Write
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class SqlStore:
-    def __init__(self, folder):
-        self.j = {}
-        self.n = 0
-        self.ev = []
-        self.a = {}
+    """Implements draas.store.store.Store. `data_dir`/lock keeps others away, `data_dir`/draas.db is for its owner's eyes only.
 
-    async def open(self):
-        return Snapshot()
+    `now` gives Unix seconds, by which old answers and tokens are forgotten.
+    """
 
-    async def commit(self, w):
-        for j in w.plan.jobs:
-            self.j[j.id] = j
-        for j in w.plan.gone_jobs:
-            self.j.pop(j, None)
-        for e in w.plan.events:
-            self.n += 1
-            self.ev.append(NumberedEvent(number=self.n, event=e))
-        for a in w.answers:
-            self.a[a.key] = a
-        return self.n
+    def __init__(self, data_dir: Path, now: Callable[[], float] = clock.now) -> None:
+        self._path = data_dir / "draas.db"
+        self._now = now
+        self._lock: FolderLock | None = None
+        self._writer = SqlWriter(self._path, now)
+        self._reader = SqlReader(self._path)
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None  # the writer's and the reader's
 
-    async def job(self, id):
-        return self.j.get(id)
+    async def open(self) -> Snapshot:
+        """See Store.open. What failed can be tried again."""
+        self._threads = ThreadPoolExecutor(1, "store-write"), ThreadPoolExecutor(1, "store-read")
+        try:
+            snapshot = await self._write(self._open)
+            await self._read(self._reader.open)
+        except BaseException:
+            await self.close()
+            raise
+        return snapshot
 
-    async def jobs(self, ids):
-        return {i: self.j[i] for i in ids if i in self.j}
+    def _open(self) -> Snapshot:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = FolderLock(self._path.parent)
+        except FolderHeld as held:
+            raise StoreFailure(
+                f"another controller (process {held.holder}) uses {self._path.parent}: "
+                "stop it, or choose another --data-dir"
+            ) from None
+        except OSError as error:
+            raise explain(error, self._path) from error
+        return self._writer.open()
 
-    async def list_jobs(self, m, below, limit):
-        its = sorted((j for j in self.j.values() if (below is None or j.seq < below)), key=lambda j: -j.seq)[:limit]
-        return Page(items=its, next=None, total=len(self.j))
+    async def commit(self, write: Write) -> int:
+        """See Store.commit."""
+        return await self._write(self._writer.commit, write)
 
-    async def events(self, after, limit, project=None):
-        return [e for e in self.ev if e.number > after][:limit]
+    async def job(self, id: JobId) -> Job | None:
+        """See Store.job."""
+        return (await self.jobs([id])).get(id)
 
-    async def answer(self, k):
-        return self.a.get(k)
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
+        """See Store.jobs."""
+        return await self._read(self._reader.jobs, ids)
 
-    async def expired_jobs(self, b, l):
-        return []
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
+        """See Store.list_jobs."""
+        return await self._read(self._reader.list_jobs, match, below, limit)
 
-    async def close(self):
-        pass
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        """See Store.events."""
+        return await self._read(self._reader.events, after, limit, project)
+
+    async def answer(self, key: str) -> Answer | None:
+        """See Store.answer."""
+        return await self._read(self._reader.answer, key, self._now() - ANSWERS_KEPT_S)
+
+    async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
+        """See Store.expired_jobs."""
+        return await self._read(self._reader.expired_jobs, finished_before, limit)
+
+    async def close(self) -> None:
+        """Let what is under way end, and release file and folder. Closing twice is fine."""
+        if self._threads is None:
+            return
+        await self._read(self._reader.close)
+        await self._write(self._close_writer)
+        for thread in self._threads:
+            thread.shutdown(wait=False)
+        self._threads = None
+
+    def _close_writer(self) -> None:
+        try:
+            self._writer.close()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+                self._lock = None
+
+    async def _write(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._in_thread(0, partial(work, *args, **kwargs))
+
+    async def _read(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._in_thread(1, partial(work, *args, **kwargs))
+
+    async def _in_thread(self, number: int, work: Callable[[], T]) -> T:
+        if self._threads is None:
+            raise StoreFailure(f"the database {self._path} is closed: open it first")
+        return await asyncio.get_running_loop().run_in_executor(self._threads[number], work)

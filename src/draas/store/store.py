@@ -19,6 +19,8 @@ class StoreFailure(Exception):
         self.detail = detail
 
 
+ANSWERS_KEPT_S = 86400.0  # whoever repeats a request does so within a day
+
 Role = Literal["viewer", "deployer", "admin", "node"]
 
 
@@ -77,6 +79,7 @@ class Snapshot:
     tokens: Sequence[JoinToken] = ()
     next_seq: int = 1
     epoch: int = 1
+    last_event: int = 0  # the number of the newest one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

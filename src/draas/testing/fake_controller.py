@@ -13,10 +13,13 @@ from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, Remove
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
 from draas.model.explanation import Explanation, Verdict
-from draas.model.job import JOB_ENDS, Job, JobId, JobState
+from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
 from draas.model.resources import NOTHING, Resources
+from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.history import History
+from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_logs import FakeLogs
 
@@ -28,6 +31,7 @@ class FakeController:
 
     def __init__(self) -> None:
         self.logs = FakeLogs()
+        self.history = History()
         self.trouble = ""
         self.commands: list[Command] = []
         self._jobs: dict[JobId, Job] = {}
@@ -72,7 +76,7 @@ class FakeController:
         return {id: self._jobs[id] for id in ids if id in self._jobs}
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
-        found = [job for job in reversed(self._jobs.values()) if _matches(job, match)]
+        found = [job for job in reversed(self._jobs.values()) if matches(job, match)]
         items = [job for job in found if below is None or job.seq < below]
         more = len(items) > limit
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
@@ -93,6 +97,9 @@ class FakeController:
         if found is None:
             raise NotFound(f"there is no node {id_or_name[:128]!r}")
         return found
+
+    def default_runtime(self) -> RuntimeName:
+        return default_runtime(self._nodes.values())
 
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]
@@ -251,14 +258,3 @@ class FakeController:
 
 def _numbered(number: int, kind: str, subject: str, project: str) -> NumberedEvent:
     return NumberedEvent(number=number, event=Event(at=clock.now(), kind=kind, subject=subject, project=project))
-
-
-def _matches(job: Job, match: JobFilter) -> bool:
-    nodes = {name for attempt in job.attempts for name in (attempt.node_name, attempt.node_id)}
-    return (
-        match.project in (None, job.project)
-        and match.state in (None, job.state)
-        and match.name in (None, job.spec.name)
-        and (match.node is None or match.node in nodes)
-        and match.labels.items() <= job.spec.labels.items()
-    )

@@ -1,21 +1,23 @@
 """FakeLogs: a LogStore in memory. Lines are cut when they are read, so it holds what was appended and nothing else."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 
 from draas.model.allocation import AllocationId
+from draas.store.log_lines import Filter, LineCutter
 from draas.store.logs import Line, Query
 from draas.wire.link import LogChunk
-from draas.wire.records import Stream, pack, payload_bytes, skip, unpack
+from draas.wire.records import Stream, pack, payload_bytes, skip
 
 
 class FakeLogs:
-    """Implements draas.store.logs.LogStore. Lines of the streams are numbered in the order of their first bytes."""
+    """Implements draas.store.logs.LogStore."""
 
     def __init__(self) -> None:
         self._records: dict[AllocationId, bytes] = {}
         self._closed: set[AllocationId] = set()
+        self._drops: dict[AllocationId, int] = {}  # how often; a follower ends when its output is dropped
         self._changed = asyncio.Condition()
 
     async def write(
@@ -48,26 +50,39 @@ class FakeLogs:
         await self._tell()
 
     async def read(self, allocation: AllocationId, query: Query, follow: bool = False) -> AsyncIterator[list[Line]]:
-        after, first = query.after_line, True
-        while True:
+        wanted, left = Filter(query), query.limit
+        after, tail, drops = query.after_line, query.tail, self._drops.get(allocation)
+        while self._drops.get(allocation) == drops:
             closed, held = allocation in self._closed, self._records.get(allocation, b"")
-            lines = [line for line in _lines(held, final=closed or not follow) if line.number > after]
-            matching = [line for line in lines if _matches(line, query)]
-            if first and query.tail is not None:
-                matching = matching[-query.tail :] if query.tail else []
-            first = False
+            cutter = LineCutter()
+            lines = [*cutter.feed(held), *(cutter.finish() if closed or not follow else ())]
+            matching = [line for line in lines if line.number > after and wanted.matches(line)]
+            if tail is not None:
+                matching, tail = matching[len(matching) - tail if tail < len(matching) else 0 :], None
+            if left is not None:
+                matching = matching[:left]
+                left -= len(matching)
             if matching:
-                yield matching[: query.limit]
-            after = max([after, *(line.number for line in lines)])
-            if closed or not follow:
+                yield matching
+            after = max(after, lines[-1].number if lines else 0)
+            if closed or not follow or left == 0:
                 return
             async with self._changed:
-                while allocation not in self._closed and self._records.get(allocation, b"") == held:
-                    await self._changed.wait()
+                await self._changed.wait_for(partial(self._is_news, allocation, held, drops))
+
+    def _is_news(self, allocation: AllocationId, held: bytes, drops: int | None) -> bool:
+        return (
+            allocation in self._closed
+            or self._records.get(allocation, b"") != held
+            or self._drops.get(allocation) != drops
+        )
 
     async def drop(self, allocations: Sequence[AllocationId]) -> None:
         for id in allocations:
             self._records.pop(id, None)
+            self._closed.discard(id)
+            self._drops[id] = self._drops.get(id, 0) + 1
+        await self._tell()
 
     async def close(self) -> None:
         return None
@@ -75,30 +90,3 @@ class FakeLogs:
     async def _tell(self) -> None:
         async with self._changed:
             self._changed.notify_all()
-
-
-def _lines(records: bytes, *, final: bool) -> list[Line]:
-    """Whole lines, and with `final` each stream's unfinished last one, numbered by when they became whole."""
-    lines: list[Line] = []
-    rest: dict[int, tuple[int, bytes]] = {}
-    for record in unpack(records):
-        at_ms, before = rest.pop(record.stream, (record.at_ms, b""))
-        *whole, last = (before + record.data).split(b"\n")
-        for data in whole:
-            lines.append(Line(len(lines) + 1, at_ms, Stream(record.stream), data))
-            at_ms = record.at_ms
-        if last:
-            rest[record.stream] = (at_ms, last)
-    if final:
-        for stream, (at_ms, data) in rest.items():
-            lines.append(Line(len(lines) + 1, at_ms, Stream(stream), data, partial=True))
-    return lines
-
-
-def _matches(line: Line, query: Query) -> bool:
-    return (
-        query.stream in (None, line.stream)
-        and (query.since is None or line.at_ms >= query.since * 1000)
-        and (query.until is None or line.at_ms < query.until * 1000)
-        and (query.grep is None or re.search(query.grep, line.data.decode(errors="replace")) is not None)
-    )

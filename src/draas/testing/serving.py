@@ -9,13 +9,20 @@ from typing import Any
 import uvicorn
 
 from draas.lib.tasks import Tasks
+from draas.server.http import PatientProtocol
 
 
 @contextlib.asynccontextmanager
 async def serve(app: Callable[..., Awaitable[Any]], tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Yields the URL at which `app` answers; https with `tls`. The socket listens at once, so nobody needs to wait."""
     config = uvicorn.Config(
-        app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, ws="websockets-sansio", access_log=False
+        app,
+        http=PatientProtocol,
+        log_level="error",
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="websockets-sansio",
+        access_log=False,
     )
     config.load()
     config.ssl = tls

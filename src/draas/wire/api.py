@@ -20,6 +20,7 @@ MAX_ARGUMENTS = 1_000
 MAX_COMMAND_BYTES = 512 * 1024  # all arguments together; the kernel's own limit is 2 MiB with the environment
 MAX_ENV_BYTES = 512 * 1024
 MAX_BATCH = 10_000
+MAX_BATCH_NEEDS = 100_000  # all jobs together; they are resolved in one go
 MAX_TIMEOUT_S = 366 * 24 * 3600
 MAX_TTL_S = 366 * 24 * 3600
 
@@ -30,6 +31,7 @@ NO_NUL = r"^[^\x00]*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 LABEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+LABEL_MATCH = r"^[^=]+="
 TOLD = {
     PRINTABLE: "must not have control characters",
     IMAGE: "must be an image reference without blanks, for example python:3.12-slim",
@@ -37,6 +39,7 @@ TOLD = {
     ENV_NAME: "is no name of an environment variable: letters, digits and _, not starting with a digit",
     LABEL_NAME: "is no label name: letters, digits and . _ / -, starting with a letter or digit",
     HOST_NAME: "is no name: letters, digits and . _ -, starting with a letter or digit",
+    LABEL_MATCH: "must be name=value",
 }
 
 NodeName = Annotated[str, StringConstraints(max_length=63, pattern=HOST_NAME)]
@@ -141,7 +144,11 @@ class JobBody(Body):
     command: CommandLine
     name: Annotated[str, StringConstraints(max_length=128, pattern=PRINTABLE)] = ""
     image: Image | None = Field(None, description="default: the controller's default image")
-    runtime: Literal["docker", "process", "host"] = Field("docker", description="`host` is another word for `process`")
+    runtime: Literal["docker", "process", "host"] | None = Field(
+        None,
+        description="`host` is another word for `process`; default: docker, or process where no image is asked for and no "
+        "node has a Docker Engine",
+    )
     resources: ResourcesBody | None = None
     env: dict[EnvName, EnvValue] = Field(default={}, max_length=1_000)
     priority: int = Field(50, ge=0, le=100, description="larger runs earlier")
@@ -198,9 +205,10 @@ class EmptyBody(Body):
     """Nothing: an empty body will do as well."""
 
 
-def to_spec(body: JobBody) -> JobSpec:
+def to_spec(body: JobBody, default_runtime: RuntimeName = RuntimeName.DOCKER) -> JobSpec:
     """The job that `body` describes; its needs are still as given (ids, or names inside a batch).
 
+    `default_runtime` is for a job that asks for neither a runtime nor an image.
     Raises Invalid with one fault for each field that contradicts another or whose text means nothing.
     """
     faults = _faults_between(body)
@@ -214,11 +222,12 @@ def to_spec(body: JobBody) -> JobSpec:
         raise Invalid("the job is not valid", tuple(faults))
     old = body.resource_requirements
     needs = body.needs if body.needs is not None else body.dependencies or ()
+    image = old.docker_image if old is not None and body.image is None else body.image
     return JobSpec(
         command=body.command,
         name=body.name,
-        image=old.docker_image if old is not None and body.image is None else body.image,
-        runtime=RuntimeName.DOCKER if body.runtime == "docker" else RuntimeName.PROCESS,
+        image=image,
+        runtime=_runtime(body.runtime, RuntimeName.DOCKER if image is not None else default_runtime),
         resources=_resources(body),
         env=body.env,
         priority=body.priority,
@@ -229,6 +238,12 @@ def to_spec(body: JobBody) -> JobSpec:
         needs=tuple(dict.fromkeys(map(JobId, needs))),
         exclusive=body.exclusive,
     )
+
+
+def _runtime(given: str | None, default: RuntimeName) -> RuntimeName:
+    if given is None:
+        return default
+    return RuntimeName.DOCKER if given == "docker" else RuntimeName.PROCESS
 
 
 def _resources(body: JobBody) -> Resources:
@@ -272,6 +287,9 @@ def check_batch_needs(specs: list[JobSpec], ids: list[JobId]) -> Mapping[int, tu
 
     What is no name here is taken to be an id. Raises Invalid on a name that two jobs bear and on a cycle, naming them.
     """
+    if (count := sum(len(spec.needs) for spec in specs)) > MAX_BATCH_NEEDS:
+        told = f"have {count} needs in all: a batch has at most {MAX_BATCH_NEEDS}"
+        raise Invalid(f"the jobs {told}", (Fault("jobs", told),))
     bearers: dict[str, list[int]] = {}
     for at, spec in enumerate(specs):
         if spec.name:
@@ -313,9 +331,13 @@ def _check_no_cycle(specs: list[JobSpec], inside: Mapping[int, list[int]]) -> No
             need = needs[turn]
             if need in path:
                 way = list(path)
-                told = "jobs need each other in a circle: " + " > ".join(
-                    specs[step].name for step in [*way[way.index(need) :], need]
-                )
+                told = f"jobs need each other in a circle: {_told_circle([*way[way.index(need) :], need], specs)}"
                 raise Invalid(told, (Fault(f"jobs[{at}].needs", told),))
             if need not in done:
                 path[need] = 0
+
+
+def _told_circle(steps: list[int], specs: list[JobSpec]) -> str:
+    names = [specs[step].name for step in steps]
+    shown = names if len(names) <= 12 else [*names[:10], f"({len(names) - 11} more)", names[-1]]
+    return " > ".join(shown)

@@ -3,6 +3,8 @@
 Times are RFC 3339 in UTC, memory in bytes where the name says so and in MiB in `memory_mb`.
 """
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 
@@ -173,6 +175,24 @@ class NodeList(TypedDict):
     total: int
 
 
+class SampleView(TypedDict):
+    """A node's load at a time, or its mean over a step from then on."""
+
+    at: str
+    cpu_percent: float
+    memory_used_bytes: int
+    disk_used_bytes: int
+    load_1m: float
+
+
+class SampleList(TypedDict):
+    """A node's load over the last hour at most, oldest first."""
+
+    items: list[SampleView]
+    next: str | None
+    total: int
+
+
 class JoinTokenView(TypedDict):
     """A join token, shown once, and the command to run on the machine that joins."""
 
@@ -227,7 +247,10 @@ class EventView(TypedDict):
 
 
 class LogLineView(TypedDict):
-    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet."""
+    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet.
+
+    `base64` is there only where the bytes are no UTF-8 and `text` is an approximation.
+    """
 
     attempt: int
     line: int
@@ -235,6 +258,7 @@ class LogLineView(TypedDict):
     stream: str
     text: str
     partial: bool
+    base64: NotRequired[str]
 
 
 class HealthView(TypedDict):

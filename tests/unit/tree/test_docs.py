@@ -12,13 +12,14 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 
-def test_states_are_what_the_tables_say() -> None:
+def test_pages_made_from_code_are_current() -> None:
     spec = importlib.util.spec_from_file_location("draas_docs_generate", ROOT / "docs" / "generate.py")
     assert spec is not None
     assert spec.loader is not None
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert (ROOT / "docs" / generate.STATES).read_text() == generate.render_states(), "run python docs/generate.py"
+    assert (ROOT / "docs" / generate.API).read_text() == generate.render_api(), "run python docs/generate.py"
 
 
 def test_every_dependency_has_its_reason() -> None:

@@ -24,6 +24,7 @@ CONNECT_TIMEOUT_S = 10.0
 SILENCE_S = 10.0  # a controller that answers no heartbeat for so long is gone, whatever TCP says
 RECONNECT_BASE_S = 0.25
 RECONNECT_CAP_S = 5.0
+TELL_AGAIN_S = 60.0
 
 _FINAL = {
     wire.CLOSE_VERSION: "the controller speaks another version of the link; install the same version of draas on both",
@@ -35,6 +36,10 @@ _FINAL = {
 
 class LinkRefused(Exception):
     """The controller will not have this agent; the message says why and what to do. Trying again helps nothing."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(_FINAL[code])
+        self.key_refused = code in (wire.CLOSE_KEY, wire.CLOSE_REMOVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,7 @@ class Link:
         self._linked = False
         self._heard_at = 0.0
         self._lease_s = 0.0
+        self._told = ("", 0.0)
         self.node_id: str | None = None
 
     def send_log(self, chunk: wire.LogChunk) -> None:
@@ -94,8 +100,15 @@ class Link:
                     reason = str(error) or type(error).__name__
                 failures = 0 if clock.monotonic() - began > RECONNECT_CAP_S else failures + 1
                 wait_s = full_jitter(failures, base_s=RECONNECT_BASE_S, cap_s=RECONNECT_CAP_S, chance=random.random())
-                log.warning("not linked", controller=self._target.url, reason=reason, again_in_s=round(wait_s, 1))
+                self._tell(reason)
                 await asyncio.sleep(wait_s)
+
+    def _tell(self, reason: str) -> None:
+        """Say why there is no link: once, and then now and again, not at every try."""
+        now = clock.monotonic()
+        if reason != self._told[0] or now - self._told[1] >= TELL_AGAIN_S:
+            self._told = (reason, now)
+            log.warning("not linked; trying again", controller=self._target.url, reason=reason)
 
     async def _connect(self, session: aiohttp.ClientSession) -> None:
         try:
@@ -112,7 +125,7 @@ class Link:
             )
         except aiohttp.WSServerHandshakeError as error:
             if error.status in (401, 403):
-                raise LinkRefused(_FINAL[wire.CLOSE_KEY]) from None
+                raise LinkRefused(wire.CLOSE_KEY) from None
             raise
         async with socket:
             await socket.send_bytes(wire.encode([self._hello()]))
@@ -178,7 +191,7 @@ class Link:
             return wire.decode_from_controller(frame.data)
         code = socket.close_code or 0
         if code in _FINAL:
-            raise LinkRefused(_FINAL[code])
+            raise LinkRefused(code)
         raise aiohttp.ClientError(f"the link was closed ({code})")
 
     def _take(self, message: wire.FromController) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from draas.server.access import ROUTES, Need
+from draas.server.api.document import answers
 from draas.server.api.guard import GuardedRoute, json_response
 from draas.server.api.render import encode
 from draas.wire import api as bodies
@@ -26,15 +27,15 @@ _STYLE = (
 
 
 @router.get(
-    "/api/openapi.json", summary="This API as an OpenAPI document", responses={200: {"description": "OpenAPI 3.1"}}
+    "/api/openapi.json",
+    summary="This API as an OpenAPI document",
+    responses=answers({200: "application/json"}, 401, 403),
 )
 async def openapi(request: Request) -> Response:
     return json_response(encode(describe(request.app)))
 
 
-@router.get(
-    "/docs", summary="This API as a page", responses={200: {"description": "HTML", "content": {"text/html": {}}}}
-)
+@router.get("/docs", summary="This API as a page", responses=answers({200: "text/html"}, 401, 403))
 async def docs(request: Request) -> Response:
     return HTMLResponse(render_page(describe(request.app)))
 

@@ -13,6 +13,7 @@ _PROBLEMS = {
     401: "No key, or one that is wrong, expired or revoked",
     403: "The key's role does not allow it",
     404: "No such object",
+    408: "The body did not arrive in time",
     409: "The object's state does not allow it",
     413: "The body is too large",
     415: "The body is not JSON",
@@ -38,7 +39,7 @@ def answers(good: dict[int, Any], *problems: int) -> Answers:
             told[status] = {"description": "Done", "content": {media: {} for media in view.split()}}
         else:
             told[status] = {"description": "Done", "model": view}
-    for status in problems:
+    for status in sorted({*problems, 408}) if 413 in problems else problems:
         told[status] = {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": _ref(ProblemView)}}}
     return told
 

@@ -55,7 +55,8 @@ def faults_of_parts(errors: Iterable[Mapping[str, Any]], model: type[BaseModel] 
 def unknown_field(name: str, known: Sequence[str]) -> str:
     """What to say of a field that does not exist: the nearest name that does, or all of them."""
     longer = [field for field in known if len(name) >= 3 and (field.startswith(name) or name.startswith(field))]
-    near = longer or difflib.get_close_matches(name[:64], known, n=1, cutoff=0.5)
+    alike = [field for field in known if len(name) >= 3 and field[:3] == name[:3]]
+    near = longer or alike or difflib.get_close_matches(name[:64], known, n=1, cutoff=0.5)
     return f"is not known; did you mean {near[0]}?" if near else f"is not known; known are {', '.join(known)}"
 
 
@@ -87,7 +88,7 @@ def _path(loc: Iterable[int | str], prefix: str) -> str:
         if isinstance(step, int):
             path += f"[{step}]"
         elif step.isidentifier():
-            path += f".{step}" if path else step
+            path += f".{step[:128]}" if path else step[:128]
         else:
             path += f"[{step[:128]!r}]"
     return path

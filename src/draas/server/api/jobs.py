@@ -29,7 +29,7 @@ from draas.server.api.guard import (
     visible,
 )
 from draas.store.store import JobFilter
-from draas.wire.api import HOST_NAME, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
+from draas.wire.api import HOST_NAME, LABEL_MATCH, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
 from draas.wire.views import BatchView, ExplanationView, JobList, JobView
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
@@ -67,7 +67,7 @@ class JobQuery(BaseModel):
     name: Text | None = None
     node: Text | None = Field(None, description="name or id of a node that any attempt was on")
     project: Text | None = None
-    label: list[Annotated[str, Field(max_length=512, pattern="^[^=]+=")]] = Field(default=[], max_length=64)
+    label: list[Annotated[str, Field(max_length=512, pattern=LABEL_MATCH)]] = Field(default=[], max_length=64)
     cursor: int | None = Field(None, ge=1, le=2**62, description="`next` of the page before")
     limit: int = Field(100, ge=1, le=1000)
 
@@ -91,7 +91,7 @@ async def submit(request: Request) -> Response:
     idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
-    spec, id = parse_job(raw), JobId(ids.new("j"))
+    spec, id = parse_job(raw, runtime=controller.default_runtime()), JobId(ids.new("j"))
     known: Mapping[JobId, JobState] = {}
     if spec.needs:
         try:
@@ -118,7 +118,7 @@ async def submit_batch(request: Request) -> Response:
         idempotency = idempotency_of(request, raw)
         if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
             return respond(before)
-        specs, fresh = await parse_batch(raw)
+        specs, fresh = await parse_batch(raw, controller.default_runtime())
         del raw
         resolved = check_batch_needs(specs, fresh)
         inside = set(fresh) if resolved else set()

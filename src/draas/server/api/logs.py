@@ -4,7 +4,7 @@ Without `attempt` it is the latest one. Following goes on with each further atte
 for the first one of a job that is still queued; with `attempt` it ends with that attempt.
 """
 
-import re
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -16,21 +16,21 @@ from starlette.responses import Response, StreamingResponse
 
 from draas.lib import clock
 from draas.model.allocation import Allocation
-from draas.model.errors import Fault, Invalid, NotFound
+from draas.model.errors import NotFound
 from draas.model.job import Job
 from draas.server.api import render, sse
 from draas.server.api.document import answers
 from draas.server.api.guard import GuardedRoute, api_of, key_of, visible
 from draas.server.api.jobs import Id
+from draas.server.api.since import parse_since
 from draas.server.services.controller import Controller
 from draas.store import logs as stored
+from draas.store.grep import compile_grep
 from draas.store.logs import Line
 from draas.wire.records import Stream
 from draas.wire.views import LogLineView
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
-_AGO = re.compile(r"(\d{1,9})([smhd])")
-_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class LogQuery(BaseModel):
@@ -40,7 +40,7 @@ class LogQuery(BaseModel):
     stream: Literal["stdout", "stderr", "notice"] | None = None
     tail: int | None = Field(None, ge=0, le=1_000_000, description="only the last N lines that match")
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
-    grep: str | None = Field(None, max_length=512, description="a regular expression that lines must match")
+    grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
     follow: bool = False
 
 
@@ -74,29 +74,13 @@ async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) ->
 def parse_query(query: LogQuery, now: float) -> stored.Query:
     """What the log store is asked. Raises Invalid where a time or an expression means nothing."""
     if query.grep is not None:
-        try:
-            re.compile(query.grep)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise Invalid("the request is not valid", (Fault("grep", f"is no regular expression: {error}"),)) from None
+        compile_grep(query.grep)
     return stored.Query(
         stream=Stream[query.stream.upper()] if query.stream is not None else None,
         tail=query.tail,
         since=parse_since(query.since, now) if query.since else None,
         grep=query.grep or None,
     )
-
-
-def parse_since(text: str, now: float) -> float:
-    """Unix seconds of an RFC 3339 time, of Unix seconds, or of an age ("10m"). Raises Invalid."""
-    if (ago := _AGO.fullmatch(text)) is not None:
-        return now - int(ago[1]) * _UNIT_S[ago[2]]
-    if re.fullmatch(r"\d{1,12}(\.\d{1,9})?", text):
-        return float(text)
-    try:
-        return clock.parse_rfc3339(text)
-    except (ValueError, OverflowError):
-        told = "is no time: write 2026-01-31T09:05:00Z, Unix seconds, or an age such as 30s, 10m, 2h, 1d"
-        raise Invalid("the request is not valid", (Fault("since", told),)) from None
 
 
 def _latest(job: Job) -> int:
@@ -160,4 +144,6 @@ def _line_event(attempt: int, line: Line) -> bytes:
         "text": line.data.decode(errors="replace"),
         "partial": line.partial,
     }
+    if "\ufffd" in view["text"] and view["text"].encode() != line.data:
+        view["base64"] = base64.b64encode(line.data).decode()
     return sse.frame("line", render.encode(view), f"{attempt}:{line.number}")

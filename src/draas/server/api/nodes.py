@@ -2,18 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.lib import clock
 from draas.model.command import PatchNode, RemoveNode
 from draas.server.api import render
 from draas.server.api.bodies import parse, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import GuardedRoute, api_of, json_response, respond
+from draas.server.api.since import parse_since
 from draas.server.services.controller import Controller, Reply
+from draas.server.services.history import EVERY_S
 from draas.wire.api import NodePatch
-from draas.wire.views import NodeList, NodeView
+from draas.wire.views import NodeList, NodeView, SampleList
 
 router = APIRouter(route_class=GuardedRoute, tags=["nodes"])
 IdOrName = Annotated[str, Path(max_length=128, description="id or name")]
@@ -32,6 +36,30 @@ async def show(request: Request, id: IdOrName) -> Response:
     controller = api_of(request).controller
     node = await controller.node(id)
     return json_response(render.encode(render.render_node(node, controller.reserved(node))))
+
+
+class MetricsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    since: str | None = Field(
+        None, max_length=64, description="RFC 3339, Unix seconds, or an age; default: an hour ago"
+    )
+    step: float = Field(
+        EVERY_S, ge=EVERY_S, le=3600, description="seconds between the points; more than 10 gives means"
+    )
+
+
+@router.get(
+    "/api/nodes/{id}/metrics",
+    summary="A node's load over the last hour",
+    responses=answers({200: SampleList}, 400, 401, 403, 404, 503),
+)
+async def metrics(request: Request, id: IdOrName, query: Annotated[MetricsQuery, Query()]) -> Response:
+    controller = api_of(request).controller
+    node = await controller.node(id)
+    since = parse_since(query.since, clock.now()) if query.since is not None else 0.0
+    items = [render.render_sample(sample) for sample in controller.history.samples(node.id, since, query.step)]
+    return json_response(render.render_list(items, len(items)))
 
 
 @router.patch(

@@ -25,11 +25,18 @@ class WrongType(DraasError):
     """The body is not of a media type that the route takes."""
 
 
+class TooSlow(DraasError):
+    """The body did not arrive in time."""
+
+    retryable = True
+
+
 STATUS: dict[type[DraasError], int] = {
     Invalid: 400,
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
+    TooSlow: 408,
     Conflict: 409,
     TooLarge: 413,
     WrongType: 415,

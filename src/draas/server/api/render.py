@@ -13,6 +13,7 @@ from draas.model.job import Job
 from draas.model.node import Node
 from draas.model.resources import MIB, Resources
 from draas.server.services.controller import Reply
+from draas.server.services.history import Sample
 from draas.store.store import Key, NumberedEvent
 from draas.wire.views import (
     AttemptView,
@@ -24,6 +25,7 @@ from draas.wire.views import (
     KeyView,
     NodeView,
     ResourcesView,
+    SampleView,
 )
 
 Jobs = Sequence[Job]
@@ -198,6 +200,17 @@ def render_node(node: Node, used: Resources) -> NodeView:
         ],
         "joined_at": time_or_none(node.joined_at or None),
         "last_seen": time_or_none(node.last_seen_at or None),
+    }
+
+
+def render_sample(sample: Sample) -> SampleView:
+    """One point of a node's history."""
+    return {
+        "at": rfc3339(sample.at),
+        "cpu_percent": round(sample.cpu_percent, 2),
+        "memory_used_bytes": round(sample.memory_used_bytes),
+        "disk_used_bytes": round(sample.disk_used_bytes),
+        "load_1m": round(sample.load_1m, 2),
     }
 
 

@@ -16,6 +16,7 @@ from draas.model.job import JobId
 from draas.server.link.hub import Channel, Hub
 from draas.server.loops.control import ControlLoop
 from draas.wire import link as wire
+from draas.wire.bounds import in_bounds
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +59,7 @@ class Endpoint:
         except WebSocketDisconnect:
             return None
         hello = messages[0] if messages else None
-        if not isinstance(hello, wire.Hello) or hello.version != wire.VERSION:
+        if not isinstance(hello, wire.Hello) or hello.version != wire.VERSION or not in_bounds(hello):
             await _close(socket, wire.CLOSE_VERSION, f"this controller speaks version {wire.VERSION} of the link")
             return None
         if abs(hello.sent_at - clock.now()) > CLOCK_OFF_S:
@@ -72,7 +73,7 @@ class Endpoint:
         welcome = wire.Welcome(
             node_id=node_id,
             epoch=self._loop.control.epoch,
-            heartbeat_s=self._loop.policy.heartbeat_s,
+            heartbeat_s=self._loop.policy.heartbeat_of(self._loop.fleet_size()),
             lease_s=self._loop.policy.lease_s,
             log_ends={**ends, **await self._unwanted(hello.have)},
         )
@@ -84,17 +85,20 @@ class Endpoint:
 
         self._loop.on_hello(node_id, name, hello.facts, hello.have, hello.complete, greet)
         wanted = _Wanted(self._loop, node_id)
-        while True:
-            try:
-                frame = await asyncio.wait_for(socket.receive_bytes(), SILENCE_S)
-                messages = wire.decode_from_agent(frame)
-            except (WebSocketDisconnect, KeyError):
-                return
-            except (msgspec.MsgspecError, TimeoutError) as error:
-                channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
-                return
-            for message in messages:
-                await self._take(channel, message, wanted)
+        try:
+            async with asyncio.timeout(SILENCE_S) as silence:
+                while True:
+                    messages = wire.decode_from_agent(await socket.receive_bytes())
+                    silence.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
+                    if not all(map(in_bounds, messages)):
+                        channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
+                        return
+                    for message in messages:
+                        await self._take(channel, message, wanted)
+        except (WebSocketDisconnect, KeyError):
+            return
+        except (msgspec.MsgspecError, TimeoutError) as error:
+            channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
 
     async def _unwanted(self, have: Mapping[AllocationId, object]) -> dict[AllocationId, int]:
         jobs = await self._loop.jobs([_job_of(id) for id in have])

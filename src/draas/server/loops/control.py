@@ -5,23 +5,25 @@ While one tick is being committed the next is decided; its commit waits for the 
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from draas.lib import clock
 from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
-from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob
+from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.control import Control
+from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.history import History
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
 from draas.wire.link import Assign
@@ -29,6 +31,7 @@ from draas.wire.link import Assign
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
+SLICE_S = 0.01  # how long a tick goes on before API calls and links have their turn
 COMMIT_AGAIN_S = 1.0
 EVENTS_PAGE = 500
 
@@ -45,18 +48,23 @@ class Tick:
     then: list[Callable[[], None]] = field(default_factory=list)
 
 
+Item = Callable[[Tick, float], Iterator[None] | None]
+
+
 class ControlLoop:
     """Implements draas.server.services.controller.Controller, and takes the agents' messages from draas.server.link."""
 
     def __init__(self, store: Store, logs: LogStore, policy: Policy) -> None:
         self.logs = logs
+        self.history = History()
         self.policy = policy
         self.control: Control
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
         self.trouble = "the controller is starting"
+        self.runtime_without_nodes = RuntimeName.DOCKER
         self._store = store
-        self._inbox: list[Callable[[Tick, float], None]] = []
+        self._inbox: list[Item] = []
         self._wake = asyncio.Event()
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
@@ -70,6 +78,7 @@ class ControlLoop:
     async def open(self) -> None:
         """Load what is durable and be ready to decide. Raises StoreFailure."""
         snapshot = await self._store.open()
+        self._last_event = snapshot.last_event
         self._keys = {key.digest: key for key in snapshot.keys}
         self._tokens = {token.digest: token for token in snapshot.tokens}
         self.control = Control(
@@ -85,7 +94,7 @@ class ControlLoop:
         try:
             while True:
                 await self._wait_for_work()
-                tick = self._decide()
+                tick = await self._decide()
                 if committing is not None:
                     await committing
                 committing = None
@@ -103,23 +112,31 @@ class ControlLoop:
             return
         self._wake.clear()
 
-    def _decide(self) -> Tick | None:
+    async def _decide(self) -> Tick | None:
+        """One tick. Others have their turn every SLICE_S; what they read meanwhile waits for this tick's commit."""
         now = clock.steady()
         inbox, self._inbox = self._inbox, []
         tick = Tick(write=Write(), orders={})
+        before, self._committed = self._committed, asyncio.get_running_loop().create_future()
+        finish = _finisher(self._committed)
+        tick.then.append(finish)
+        until = clock.monotonic() + SLICE_S
         for item in inbox:
-            item(tick, now)
+            for _ in item(tick, now) or (None,):
+                if clock.monotonic() > until:
+                    await asyncio.sleep(0)
+                    until = clock.monotonic() + SLICE_S
         self.control.tick(now)
         if self.control.behind:
             self._wake.set()
         plan = self.control.take()
         tick.orders = self.control.orders()
         tick.write = replace(tick.write, plan=plan)
-        if not inbox and not plan and not tick.orders:
-            return None
-        self._committed = asyncio.get_running_loop().create_future()
-        tick.then.append(_finisher(self._committed))
-        return tick
+        if inbox or plan or tick.orders:
+            return tick
+        self._committed = before
+        finish()
+        return None
 
     async def _commit(self, tick: Tick) -> None:
         """Make `tick` durable, however long that takes; then answer, and send the orders."""
@@ -170,8 +187,8 @@ class ControlLoop:
             gone = [self._deleted.pop(id, None) for id in plan.gone_jobs]
             await self.logs.drop([attempt.id for job in gone if job is not None for attempt in job.attempts])
 
-    def post(self, item: Callable[[Tick, float], None]) -> None:
-        """Put something into the next tick."""
+    def post(self, item: Item) -> None:
+        """Put something into the next tick. What it returns, if anything, is its work in slices."""
         self._inbox.append(item)
         self._wake.set()
 
@@ -191,18 +208,36 @@ class ControlLoop:
         """See Controller.command."""
         if self.trouble:
             raise Unavailable(self.trouble)
-        loaded, known = await self._load_for(command)
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if idempotency is not None:
-            if (done := await self.replay(idempotency)) is not None:
-                return done
             if (first := self._in_flight.get(idempotency.key)) is not None:
                 _check_same(first[0], idempotency)
                 return await asyncio.shield(first[1])
-        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+            # Before anything is awaited: between asking the store and this line the first request could come to its end.
+            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
+            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
+        try:
+            done = await self.replay(idempotency) if idempotency is not None else None
+            loaded, known = await self._load_for(command) if done is None else (None, {})
+        except BaseException as error:
+            _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
+            raise
+        if done is not None:
+            waiting.set_result(done)
+            return done
 
-        def decide(tick: Tick, now: float) -> None:
+        def decide(tick: Tick, now: float) -> Iterator[None]:
+            jobs: Sequence[Job]
+            nodes: Sequence[Node] = ()
             try:
-                jobs, nodes = self.control.command(command, now, loaded, known)
+                if isinstance(command, SubmitJobs):
+                    made: dict[JobId, Job] = {}
+                    for some in self.control.submit(command, now):
+                        made.update((job.id, job) for job in some)
+                        yield
+                    jobs = [made[id] for id in command.ids]
+                else:
+                    jobs, nodes = self.control.command(command, now, loaded, known)
                 reply = render(jobs, nodes)
             except DraasError as error:
                 _fail(waiting, error)
@@ -218,9 +253,6 @@ class ControlLoop:
                 )
                 tick.write = replace(tick.write, answers=(*tick.write.answers, answer))
 
-        if idempotency is not None:
-            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
-            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
         self.post(decide)
         return await asyncio.shield(waiting)
 
@@ -263,8 +295,13 @@ class ControlLoop:
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
         """A page of jobs as they are durable."""
-        await self._settled()
+        if self.trouble:
+            raise Unavailable(self.trouble)
         return await self._store.list_jobs(match, below, limit)
+
+    async def expired_jobs(self, limit: int) -> list[JobId]:
+        """Jobs that ended longer ago than the policy keeps them, the oldest first."""
+        return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
 
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
@@ -283,6 +320,10 @@ class ControlLoop:
         if found is None:
             raise NotFound(f"there is no node {id_or_name!r}")
         return found
+
+    def default_runtime(self) -> RuntimeName:
+        """For a job that asks for neither a runtime nor an image."""
+        return default_runtime(self.control.cluster.nodes.values(), self.runtime_without_nodes)
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
@@ -318,6 +359,7 @@ class ControlLoop:
             self._tokens.pop(digest, None)
 
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
+        self.history.forget(node_id)
         gone = tuple(key.id for key in self._keys.values() if key.node_id == node_id)
         tick.write = replace(tick.write, gone_keys=(*tick.write.gone_keys, *gone))
         tick.then.append(lambda: self._learn(Write(gone_keys=gone)))
@@ -345,6 +387,10 @@ class ControlLoop:
                 after = numbered.number
             if not page:
                 await news.wait()
+
+    def fleet_size(self) -> int:
+        """How many machines have joined, also those that are not here now."""
+        return sum(key.role == "node" for key in self._keys.values())
 
     def queue_length(self) -> int:
         return len(self.control.queue)
@@ -392,6 +438,7 @@ class ControlLoop:
     def on_heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None) -> None:
         """Fresh figures of a node; not worth waking the loop unless its facts changed."""
         self.control.heartbeat(node_id, load, facts, clock.steady())
+        self.history.note(node_id, load, clock.steady())
         if facts is not None:
             self._wake.set()
 

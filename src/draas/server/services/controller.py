@@ -6,9 +6,10 @@ from typing import NamedTuple, Protocol
 
 from draas.model.command import Command
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId
+from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
 from draas.model.resources import Resources
+from draas.server.services.history import History
 from draas.store.logs import LogStore
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 
@@ -66,8 +67,17 @@ class Controller(Protocol):
 
     async def node(self, id_or_name: str) -> Node: ...
 
+    def default_runtime(self) -> RuntimeName:
+        """For a job that asks for neither a runtime nor an image."""
+        ...
+
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """What the nodes' loads were."""
         ...
 
     async def write(self, write: Write) -> None:

@@ -1,0 +1,33 @@
+"""`draas explain`: why a job waits, or why it runs where it runs."""
+
+from typing import Any
+
+import click
+
+from draas.cli.calling import call, calling_options, job_id
+from draas.cli.output import print_json, print_table
+from draas.cli.text import plain
+
+
+@click.command()
+@click.argument("job", metavar="ID|NAME")
+@calling_options
+def explain(job: str, as_json: bool, quiet: bool, project: str | None) -> None:
+    """Why a job waits, or why it runs where it runs: node by node, in numbers."""
+
+    async def ask(client: Any) -> Any:
+        return await client.explain(await job_id(client, job))
+
+    told = call(ask)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(plain(told["summary"]))
+    if told["verdicts"] and not quiet:
+        click.echo()
+        rows = [
+            [v["node"], "yes" if v["fits"] else "no", "-" if v["score"] is None else f"{v['score']:.2f}",
+             "; ".join(v["lacks"]) or ", ".join(f"{k} {x:.2f}" for k, x in v["parts"].items())]
+            for v in told["verdicts"]
+        ]  # fmt: skip
+        print_table(("NODE", "FITS", "SCORE", "WHY"), rows)

@@ -1,0 +1,112 @@
+"""Lines out of records: the one rule by which output is cut into numbered lines. Pure.
+
+The lines of all streams are numbered in the order in which they become whole. A line of MAX_LINE_BYTES or more is cut into
+pieces of that size, each with a number of its own and `partial`, so that memory stays bounded whatever a program writes;
+joined (and a newline put after each that is not partial), lines give the output back byte for byte.
+"""
+
+from collections.abc import Generator, Iterator
+
+from draas.store.grep import compile_grep
+from draas.store.logs import Line, Query
+from draas.wire.records import Stream, pack, unpack
+
+MAX_LINE_BYTES = 64 * 1024
+
+
+class LineCutter:
+    """Cuts one attempt's output. `carry` is what of a cutter's memory has to be kept to go on later."""
+
+    def __init__(self, number: int = 1, carry: bytes = b"") -> None:
+        self.number = number  # of the next line
+        self._rests: dict[int, tuple[int, bytes]] = {}  # each stream's unfinished line, and when it began
+        for record in unpack(carry):
+            self._rests[record.stream] = (record.at_ms, record.data)
+
+    @property
+    def carry(self) -> bytes:
+        """The unfinished lines, as records."""
+        return b"".join(pack(stream, at_ms, data) for stream, (at_ms, data) in self._rests.items())
+
+    def feed(self, records: bytes) -> Iterator[Line]:
+        """The lines that `records` make whole. Raises ValueError where they are no records."""
+        for record in unpack(records):
+            at_ms, before = self._rests.pop(record.stream, (record.at_ms, b""))
+            *whole, rest = (before + record.data).split(b"\n")
+            stream = Stream(record.stream)
+            for data in whole:
+                if len(data) >= MAX_LINE_BYTES:
+                    data = yield from self._cut(stream, at_ms, data)
+                yield Line(self.number, at_ms, stream, data)
+                self.number += 1
+                at_ms = record.at_ms
+            if len(rest) >= MAX_LINE_BYTES:
+                rest = yield from self._cut(stream, at_ms, rest)
+            if rest:
+                self._rests[record.stream] = (at_ms, rest)
+
+    def _cut(self, stream: Stream, at_ms: int, data: bytes) -> Generator[Line, None, bytes]:
+        at = 0
+        while len(data) - at >= MAX_LINE_BYTES:
+            yield Line(self.number, at_ms, stream, data[at : at + MAX_LINE_BYTES], partial=True)
+            self.number += 1
+            at += MAX_LINE_BYTES
+        return data[at:]
+
+    def skim(self, records: bytes) -> tuple[int, int]:
+        """As `feed`, for whom only the count matters; returns the first and last time (ms) among the lines.
+
+        (0, 0) where no line became whole.
+        """
+        first_ms = last_ms = 0
+        for record in unpack(records):
+            at_ms, before = self._rests.pop(record.stream, (record.at_ms, b""))
+            data = before + record.data if before else record.data
+            end = data.rfind(b"\n") + 1
+            if len(data) < MAX_LINE_BYTES:
+                count = data.count(b"\n") if end else 0
+                rest = data[end:] if end else data
+            else:
+                whole = data[:end].split(b"\n")[:-1] if end else []
+                count = len(whole) + sum(len(line) // MAX_LINE_BYTES for line in whole)
+                count += (len(data) - end) // MAX_LINE_BYTES
+                rest = data[end + (len(data) - end) // MAX_LINE_BYTES * MAX_LINE_BYTES :]
+            if count:
+                self.number += count
+                first_ms = min(first_ms or at_ms, at_ms)
+                last_ms = max(last_ms, at_ms, record.at_ms)
+            if rest:
+                self._rests[record.stream] = (record.at_ms if end else at_ms, rest)
+        return first_ms, last_ms
+
+    def finish(self) -> list[Line]:
+        """The unfinished lines, numbered as what comes next; the cutter does not change."""
+        return [
+            Line(number, at_ms, Stream(stream), data, partial=True)
+            for number, (stream, (at_ms, data)) in enumerate(self._rests.items(), self.number)
+        ]
+
+
+class Filter:
+    """Which lines a query wants, but for `tail`, `after_line` and `limit`."""
+
+    def __init__(self, query: Query) -> None:
+        self._stream = query.stream
+        self._since_ms = query.since * 1000 if query.since is not None else None
+        self._until_ms = query.until * 1000 if query.until is not None else None
+        self._grep = compile_grep(query.grep) if query.grep is not None else None
+        self.takes_all = self._stream is None and query.since is None and query.until is None and query.grep is None
+
+    def may_match(self, first_ms: int, last_ms: int) -> bool:
+        """Whether a stretch of lines of these times can hold one that is wanted."""
+        if self._since_ms is not None and last_ms < self._since_ms:
+            return False
+        return self._until_ms is None or first_ms < self._until_ms
+
+    def matches(self, line: Line) -> bool:
+        return (
+            (self._stream is None or line.stream is self._stream)
+            and (self._since_ms is None or line.at_ms >= self._since_ms)
+            and (self._until_ms is None or line.at_ms < self._until_ms)
+            and (self._grep is None or self._grep(line.data))
+        )

@@ -1,0 +1,157 @@
+"""MemoryStore: the Store without a disk, for tests and simulations. It passes the same contract suite as SqlStore."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from draas.lib import clock
+from draas.model.allocation import NodeId
+from draas.model.job import Job, JobId
+from draas.model.node import Node
+from draas.store.store import (
+    ANSWERS_KEPT_S,
+    Answer,
+    JobFilter,
+    JoinToken,
+    Key,
+    NumberedEvent,
+    Page,
+    Snapshot,
+    StoreFailure,
+    Write,
+)
+
+
+@dataclass(slots=True)
+class Medium:
+    """What outlives a MemoryStore, as a disk would. `trouble`: every commit fails with it until it is "" again."""
+
+    trouble: str = ""
+    epoch: int = 0
+    last_seq: int = 0
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    nodes: dict[NodeId, Node] = field(default_factory=dict)
+    events: list[NumberedEvent] = field(default_factory=list)
+    keys: dict[str, Key] = field(default_factory=dict)
+    tokens: dict[str, JoinToken] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """Implements draas.store.store.Store on a `medium`. `now` gives Unix seconds, by which old answers and tokens are forgotten."""
+
+    def __init__(self, medium: Medium | None = None, now: Callable[[], float] = clock.now) -> None:
+        self.medium = medium or Medium()
+        self._now = now
+        self._epoch = 0
+
+    async def open(self) -> Snapshot:
+        """See Store.open."""
+        medium = self.medium
+        medium.epoch += 1
+        self._epoch = medium.epoch
+        self._prune()
+        return Snapshot(
+            jobs=sorted((job for job in medium.jobs.values() if job.live), key=lambda job: job.seq),
+            nodes=sorted(medium.nodes.values(), key=lambda node: node.id),
+            keys=sorted(medium.keys.values(), key=lambda key: (key.created_at, key.id)),
+            tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
+            next_seq=medium.last_seq + 1,
+            epoch=self._epoch,
+            last_event=len(medium.events),
+        )
+
+    async def commit(self, write: Write) -> int:
+        """See Store.commit."""
+        medium, plan = self.medium, write.plan
+        self._check_open()
+        if medium.trouble:
+            raise StoreFailure(medium.trouble)
+        if medium.epoch != self._epoch:
+            raise StoreFailure(
+                f"another controller has taken over (epoch {medium.epoch}, this one has {self._epoch}): stop this one"
+            )
+        medium.jobs.update({job.id: job for job in plan.jobs})
+        medium.last_seq = max(medium.last_seq, max((job.seq for job in plan.jobs), default=0))
+        medium.nodes.update({node.id: node for node in plan.nodes})
+        medium.keys.update({key.id: key for key in write.keys})
+        medium.tokens.update({token.digest: token for token in write.tokens})
+        medium.answers.update({answer.key: answer for answer in write.answers})
+        medium.events += [
+            NumberedEvent(number=number, event=event)
+            for number, event in enumerate(plan.events, len(medium.events) + 1)
+        ]
+        for job_id in plan.gone_jobs:
+            medium.jobs.pop(job_id, None)
+        for node_id in plan.gone_nodes:
+            medium.nodes.pop(node_id, None)
+        for key_id in write.gone_keys:
+            medium.keys.pop(key_id, None)
+        for digest in write.gone_tokens:
+            medium.tokens.pop(digest, None)
+        self._prune()
+        return len(medium.events)
+
+    def _prune(self) -> None:
+        now = self._now()
+        for answer in [answer for answer in self.medium.answers.values() if answer.at < now - ANSWERS_KEPT_S]:
+            del self.medium.answers[answer.key]
+        for token in [token for token in self.medium.tokens.values() if token.expires_at < now]:
+            del self.medium.tokens[token.digest]
+
+    async def job(self, id: JobId) -> Job | None:
+        """See Store.job."""
+        self._check_open()
+        return self.medium.jobs.get(id)
+
+    async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]:
+        """See Store.jobs."""
+        self._check_open()
+        return {id: self.medium.jobs[id] for id in ids if id in self.medium.jobs}
+
+    async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page:
+        """See Store.list_jobs."""
+        self._check_open()
+        found = sorted((job for job in self.medium.jobs.values() if matches(job, match)), key=lambda job: -job.seq)
+        left = [job for job in found if below is None or job.seq < below]
+        items = left[:limit]
+        return Page(items=items, next=items[-1].seq if items and len(left) > limit else None, total=len(found))
+
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        """See Store.events."""
+        self._check_open()
+        return [one for one in self.medium.events[after:] if project is None or one.event.project == project][:limit]
+
+    async def answer(self, key: str) -> Answer | None:
+        """See Store.answer."""
+        self._check_open()
+        found = self.medium.answers.get(key)
+        return found if found is not None and found.at >= self._now() - ANSWERS_KEPT_S else None
+
+    async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
+        """See Store.expired_jobs."""
+        self._check_open()
+        ended = [
+            (job.finished_at if job.finished_at is not None else job.created_at, job.seq, job.id)
+            for job in self.medium.jobs.values()
+            if not job.live
+        ]
+        return [id for at, _, id in sorted(ended) if at < finished_before][:limit]
+
+    async def close(self) -> None:
+        """See Store.close."""
+        self._epoch = 0
+
+    def _check_open(self) -> None:
+        if self._epoch == 0:
+            raise StoreFailure("the store is closed: open it first")
+
+
+def matches(job: Job, match: JobFilter) -> bool:
+    """Whether `match` lets `job` through."""
+    return (
+        match.project in (None, job.project)
+        and match.state in (None, job.state)
+        and match.name in (None, job.spec.name)
+        and (match.node is None or any(match.node in (attempt.node_id, attempt.node_name) for attempt in job.attempts))
+        and all(job.spec.labels.get(name) == value for name, value in match.labels.items())
+    )

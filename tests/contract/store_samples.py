@@ -1,0 +1,159 @@
+"""Jobs, nodes and commits for the suites over the stores."""
+
+from dataclasses import replace
+
+from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
+from draas.model.event import Event
+from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
+from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
+from draas.model.plan import Plan
+from draas.model.resources import Resources
+from draas.store.store import Answer, Write
+
+AT = 1_800_000_000.25
+
+SPEC = JobSpec(
+    command=("python", "-c", "print('ä')\n"),
+    name="resize",
+    image="python:3.12-slim",
+    runtime=RuntimeName.PROCESS,
+    resources=Resources(cpu_millis=2500, memory_bytes=2**40, gpus=2),
+    env={"A": "", "B": "two\x00"},
+    priority=99,
+    retries=3,
+    timeout_s=0.5,
+    labels={"team": "x", "run": "7"},
+    constraints=("node.arch == amd64", "node.labels.disk in ssd, nvme"),
+    needs=(JobId("j-a"), JobId("j-b")),
+    exclusive=True,
+)
+OBSERVED = Observed(
+    state=AllocationState.FAILED,
+    detail="ended with 137",
+    cause=Cause.OUT_OF_MEMORY,
+    started_at=AT + 1,
+    finished_at=AT + 2.125,
+    exit_code=-9,
+    oom=True,
+    peak_memory_bytes=2**63 + 1,
+    cpu_s=0.1,
+    log_bytes=0,
+)
+ATTEMPT = Allocation(
+    id=AllocationId("a-1"),
+    number=1,
+    node_id=NodeId("n-1"),
+    node_name="one",
+    assigned_at=AT,
+    desired=Desired.STOP,
+    stop_cause=Cause.TIMEOUT,
+    observed=OBSERVED,
+)
+FULL_JOB = Job(
+    id=JobId("j-full"),
+    project=ProjectName("research"),
+    seq=2**40,
+    spec=SPEC,
+    state=JobState.WAITING,
+    created_at=AT,
+    ready_at=AT + 3,
+    queued_at=AT + 0.5,
+    finished_at=AT + 9,
+    failures=1,
+    lost=2,
+    unmet=(JobId("j-b"),),
+    reason="waits for j-b",
+    attempts=(ATTEMPT, replace(ATTEMPT, id=AllocationId("a-2"), number=2, node_id=NodeId("n-2"), node_name="two")),
+)
+FULL_NODE = Node(
+    id=NodeId("n-full"),
+    name="full",
+    state=NodeState.DRAINING,
+    facts=Facts(
+        arch="arm64",
+        os="darwin",
+        capacity=Resources(cpu_millis=8000, memory_bytes=2**34, gpus=1),
+        gpus=("RTX 4090",),
+        roles=("worker",),
+        labels={"disk": "ssd"},
+        runtimes=(
+            RuntimeInfo(name=RuntimeName.DOCKER, available=False, version="27", isolation="none", missing="a daemon"),
+        ),
+        images=(Image(id="sha256:1", tags=("a:1", "a:2"), size_bytes=2**33),),
+        address="10.0.0.1",
+        version="1",
+    ),
+    load=Load(
+        cpu_percent=12.5,
+        memory_used_bytes=1,
+        memory_total_bytes=2,
+        disk_used_bytes=3,
+        disk_total_bytes=4,
+        load_1m=0.5,
+    ),
+    labels={"zone": "b"},
+    drain=True,
+    joined_at=AT,
+    last_seen_at=AT + 1,
+    linked=True,
+    failures=(AT, AT + 1),
+)
+
+
+def attempt(number: int, node: str, state: AllocationState = AllocationState.RUNNING) -> Allocation:
+    """An attempt on the node with the id n-`node` and the name `node`."""
+    return Allocation(
+        id=AllocationId(f"a-{node}-{number}"),
+        number=number,
+        node_id=NodeId(f"n-{node}"),
+        node_name=node,
+        assigned_at=AT,
+        observed=Observed(state=state),
+    )
+
+
+def queued(seq: int, project: str = "default", name: str = "", labels: dict[str, str] | None = None) -> Job:
+    """A new job with the id j-`seq`."""
+    spec = JobSpec(command="true", name=name, labels=labels or {})
+    return Job(
+        id=JobId(f"j-{seq}"),
+        project=ProjectName(project),
+        seq=seq,
+        spec=spec,
+        state=JobState.QUEUED,
+        created_at=AT + seq,
+    )
+
+
+def running(job: Job, node: str = "one") -> Job:
+    """`job` with one more attempt, which runs."""
+    return replace(job, state=JobState.RUNNING, attempts=(*job.attempts, attempt(len(job.attempts) + 1, node)))
+
+
+def ended(job: Job, state: JobState = JobState.SUCCEEDED, at: float = AT) -> Job:
+    """`job` after its end at `at`, with all of its attempts."""
+    over = replace(job.attempts[-1], observed=Observed(state=AllocationState.SUCCEEDED)) if job.attempts else None
+    attempts = (*job.attempts[:-1], over) if over is not None else ()
+    return replace(job, state=state, finished_at=at, attempts=attempts)
+
+
+def writes(*jobs: Job, events: tuple[Event, ...] = ()) -> Write:
+    """A commit of jobs and events."""
+    return Write(plan=Plan(jobs=jobs, events=events))
+
+
+def event(number: int, project: str = "") -> Event:
+    """An event that bears `number` in it."""
+    return Event(at=AT + number, kind="job.queued", subject=f"j-{number}", project=project, detail={"number": number})
+
+
+def step(number: int) -> Write:
+    """Commit `number` of a stream: one job comes, the one before it runs, the one before that ends; two events, one answer."""
+    versions = [queued(number, name="stream", labels={"stream": "yes"})]
+    if number > 1:
+        versions.append(running(queued(number - 1, name="stream", labels={"stream": "yes"}), "one"))
+    if number > 2:
+        versions.append(ended(running(queued(number - 2, name="stream", labels={"stream": "yes"}), "one")))
+    answer = Answer(key=f"key-{number}", digest="d", status=201, body=b"{}" * number, at=AT)
+    plan = Plan(jobs=tuple(versions), events=(event(2 * number - 1), event(2 * number)))
+    return Write(plan=plan, answers=(answer,))

@@ -1,0 +1,111 @@
+"""The control loop over a store that takes its time: one Idempotency-Key, one job; a large batch, one commit, and others served meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from draas.lib.tasks import Tasks
+from draas.model.command import SubmitJobs
+from draas.model.errors import Conflict, Invalid
+from draas.model.job import JobId, JobSpec, ProjectName
+from draas.model.policy import Policy
+from draas.server.api.render import reply_batch
+from draas.server.loops.control import ControlLoop
+from draas.server.services.controller import Idempotency
+from draas.store.memory import MemoryStore
+from draas.store.store import Answer, JobFilter, Write
+from draas.testing.fake_logs import FakeLogs
+
+
+class SlowStore(MemoryStore):
+    """Looks an answer up, and then is held before it says what it found."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[Write] = []
+        self.held: asyncio.Event | None = None
+
+    async def commit(self, write: Write) -> int:
+        self.writes.append(write)
+        return await super().commit(write)
+
+    async def answer(self, key: str) -> Answer | None:
+        found = await super().answer(key)
+        if self.held is not None:
+            await self.held.wait()
+        return found
+
+
+@pytest.fixture
+async def loop() -> AsyncIterator[ControlLoop]:
+    made = ControlLoop(SlowStore(), FakeLogs(), Policy())
+    await made.open()
+    async with Tasks("test") as tasks:
+        tasks.spawn(made.run(), "loop")
+        yield made
+
+
+def store_of(loop: ControlLoop) -> SlowStore:
+    store = loop._store
+    assert isinstance(store, SlowStore)
+    return store
+
+
+def batch(count: int, name: str = "j", needs: tuple[JobId, ...] = ()) -> SubmitJobs:
+    ids = [JobId(f"j-{name}-{at}") for at in range(count)]
+    return SubmitJobs(
+        project=ProjectName("p"), ids=ids, specs=[JobSpec(command="true", needs=needs) for _ in ids], known={}
+    )
+
+
+async def test_a_key_runs_one_job_whatever_the_store_is_doing(loop: ControlLoop) -> None:
+    """The second request asks the store before the first is durable, and is told only after the first has come to its end."""
+    key, store = Idempotency(key="k", digest="d"), store_of(loop)
+    store.held = asyncio.Event()
+    asked = [asyncio.ensure_future(loop.command(batch(1, str(at)), reply_batch, key)) for at in range(3)]
+    await asyncio.sleep(0)
+    store.held.set()
+    answers = await asyncio.wait_for(asyncio.gather(*asked), 10)
+    assert len(set(answers)) == 1
+    assert (await loop.list_jobs(JobFilter(), None, 10)).total == 1
+    assert await loop.command(batch(1, "again"), reply_batch, key) == answers[0]
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        await loop.command(batch(1, "other"), reply_batch, Idempotency(key="k", digest="other"))
+
+
+async def test_a_refused_request_frees_its_key(loop: ControlLoop) -> None:
+    key = Idempotency(key="k", digest="d")
+    with pytest.raises(Invalid, match="nowhere"):
+        await loop.command(batch(1, needs=(JobId("j-nowhere"),)), reply_batch, key)
+    assert (await loop.command(batch(1), reply_batch, key)).status == 201
+
+
+async def test_ten_thousand_jobs_are_one_commit_and_hold_nobody_up(loop: ControlLoop) -> None:
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counting = asyncio.ensure_future(count())
+    await loop.command(batch(10_000), reply_batch)
+    counting.cancel()
+    assert [len(write.plan.jobs) for write in store_of(loop).writes if write.plan.jobs] == [10_000]
+    assert turns > 10
+    with pytest.raises(Invalid, match="nowhere"):
+        await loop.command(batch(10_000, "bad", (JobId("j-nowhere"),)), reply_batch)
+    assert (await loop.list_jobs(JobFilter(), None, 1)).total == 10_000
+
+
+async def test_what_is_read_during_a_large_batch_is_durable(loop: ControlLoop) -> None:
+    """A job that is in memory already, in the middle of its batch's tick, is shown only once the batch is on disk."""
+    submitting = asyncio.ensure_future(loop.command(batch(10_000), reply_batch))
+    while JobId("j-j-0") not in loop.control.cluster.jobs:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert store_of(loop).writes == [] or not store_of(loop).writes[-1].plan.jobs
+    job = await loop.job(JobId("j-j-0"))
+    assert store_of(loop).writes[-1].plan.jobs[0].id == job.id
+    await submitting

@@ -1,0 +1,333 @@
+"""One suite over every LogStore: the one in memory and the one in files."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from draas.lib import clock
+from draas.model.allocation import AllocationId
+from draas.store import log_writer
+from draas.store.log_files import LogFiles
+from draas.store.log_lines import MAX_LINE_BYTES
+from draas.store.logs import Line, LogStore, Query
+from draas.testing.fake_logs import FakeLogs
+from draas.wire.link import LogChunk
+from draas.wire.records import Stream, pack, payload_bytes
+
+A, B = AllocationId("j-1.1"), AllocationId("j-2.1")
+ALL = Query()
+Reopen = Callable[[], Awaitable[LogStore]]
+
+
+@pytest.fixture(params=["memory", "files"])
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
+    """The store; called again, the store as the next start of a controller finds it."""
+    fake = FakeLogs()
+    held: list[LogStore] = []
+
+    async def again() -> LogStore:
+        if held:
+            await held.pop().close()
+        store: LogStore = fake if request.param == "memory" else LogFiles(tmp_path / "logs")
+        held.append(store)
+        return store
+
+    yield again
+    for store in held:
+        await store.close()
+
+
+def chunk(
+    id: AllocationId, offset: int, *pieces: tuple[Stream, bytes] | bytes, at: int = 0, last: bool = False
+) -> LogChunk:
+    records = b"".join(
+        pack(*((Stream.STDOUT, at, piece) if isinstance(piece, bytes) else (piece[0], at, piece[1])))
+        for piece in pieces
+    )
+    return LogChunk(allocation=id, offset=offset, records=records, last=last)
+
+
+async def read(store: LogStore, id: AllocationId, query: Query = ALL, *, follow: bool = False) -> list[Line]:
+    return [line async for lines in store.read(id, query, follow) for line in lines]
+
+
+async def texts(store: LogStore, id: AllocationId, query: Query = ALL) -> list[bytes]:
+    return [line.data for line in await read(store, id, query)]
+
+
+async def test_what_is_appended_comes_back_in_order_with_its_streams(reopen: Reopen) -> None:
+    store = await reopen()
+    first = chunk(A, 0, b"a\nb", (Stream.STDERR, b"oops\n"), b"c\n", at=5)
+    assert await store.append([first, chunk(B, 0, b"other\n")]) == {A: 10, B: 6}
+    store = await reopen()
+    assert await read(store, A) == [
+        Line(1, 5, Stream.STDOUT, b"a"),
+        Line(2, 5, Stream.STDERR, b"oops"),
+        Line(3, 5, Stream.STDOUT, b"bc"),
+    ]
+    assert await texts(store, B) == [b"other"]
+
+
+async def test_an_overlap_is_cut_and_a_gap_is_dropped(reopen: Reopen) -> None:
+    store = await reopen()
+    assert await store.append([chunk(A, 0, b"0123\n")]) == {A: 5}
+    assert await store.append([chunk(A, 2, b"23\n", b"x\n")]) == {A: 7}
+    assert await store.append([chunk(A, 0, b"0123\n")]) == {A: 7}
+    assert await store.append([chunk(A, 8, b"late\n")]) == {A: 7}
+    assert await store.append([chunk(A, 0, b"0123\nx\ny"), chunk(A, 8, b"z\n")]) == {A: 10}
+    store = await reopen()
+    assert await store.ends([A, B]) == {A: 10, B: 0}
+    assert await texts(store, A) == [b"0123", b"x", b"yz"]
+
+
+async def test_closing(reopen: Reopen) -> None:
+    store = await reopen()
+    assert not await store.closed(A)
+    await store.append([chunk(A, 0, b"a", last=True)])
+    await store.close_output(B)
+    store = await reopen()
+    assert await store.closed(A)
+    assert await store.closed(B)
+    assert await read(store, A, follow=True) == [Line(1, 0, Stream.STDOUT, b"a", partial=True)]
+    assert await read(store, B, follow=True) == []
+
+
+async def test_an_empty_output_ends(reopen: Reopen) -> None:
+    store = await reopen()
+    assert await store.append([LogChunk(allocation=A, offset=0, records=b"", last=True)]) == {A: 0}
+    assert await store.closed(A)
+    assert await read(store, A, follow=True) == []
+
+
+@pytest.mark.parametrize("size", [MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 10 * MAX_LINE_BYTES + 7])
+@pytest.mark.parametrize("piece", [1000, 3 * MAX_LINE_BYTES])
+async def test_a_huge_line_comes_in_pieces_that_join_to_the_same_bytes(reopen: Reopen, size: int, piece: int) -> None:
+    store = await reopen()
+    whole = bytes(byte % 240 + 11 for byte in range(size)) + b"\nnext\n"
+    for at in range(0, len(whole), piece):
+        await store.append([chunk(A, at, whole[at : at + piece])])
+    lines = await read(await reopen(), A)
+    assert b"".join(line.data if line.partial else line.data + b"\n" for line in lines) == whole
+    assert max(len(line.data) for line in lines) <= MAX_LINE_BYTES
+    assert [line.number for line in lines] == list(range(1, len(lines) + 1))
+
+
+async def test_any_bytes_are_kept(reopen: Reopen) -> None:
+    store = await reopen()
+    whole = bytes(range(256)) * 20 + "\N{SNOWMAN}".encode()
+    await store.append([chunk(A, at, whole[at : at + 7]) for at in range(0, len(whole), 7)])
+    lines = await read(store, A)
+    assert b"\n".join(line.data for line in lines) == whole
+
+
+LINES = b"".join(b"line %d\n" % number for number in range(1, 101))
+
+
+@pytest.fixture(params=["in the tail", "in segments"])
+async def hundred(request: pytest.FixtureRequest, reopen: Reopen, monkeypatch: pytest.MonkeyPatch) -> LogStore:
+    """A: 100 lines, number N written at second N, every tenth to stderr; and an unfinished one."""
+    if request.param == "in segments":
+        monkeypatch.setattr(log_writer, "SEGMENT_BYTES", 100)
+        monkeypatch.setattr(log_writer, "CLOSED_SEGMENT_BYTES", 1)
+    store, offset = await reopen(), 0
+    for number, line in enumerate(LINES.splitlines(keepends=True), 1):
+        stream = Stream.STDERR if number % 10 == 0 else Stream.STDOUT
+        await store.append([chunk(A, offset, (stream, line), at=number * 1000)])
+        offset += len(line)
+    await store.append([chunk(A, offset, b"rest", at=200_000)])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("query", "numbers"),
+    [
+        (Query(), [*range(1, 102)]),
+        (Query(tail=0), []),
+        (Query(tail=3), [99, 100, 101]),
+        (Query(tail=500), [*range(1, 102)]),
+        (Query(after_line=98), [99, 100, 101]),
+        (Query(after_line=500), []),
+        (Query(limit=2), [1, 2]),
+        (Query(after_line=10, limit=2), [11, 12]),
+        (Query(tail=5, limit=2), [97, 98]),
+        (Query(stream=Stream.STDERR), [*range(10, 101, 10)]),
+        (Query(stream=Stream.STDERR, tail=2), [90, 100]),
+        (Query(stream=Stream.NOTICE), []),
+        (Query(since=99), [99, 100, 101]),
+        (Query(since=1000), []),
+        (Query(until=3), [1, 2]),
+        (Query(since=50, until=53), [50, 51, 52]),
+        (Query(since=50, tail=2, until=53), [51, 52]),
+        (Query(grep="^line 9.$"), [*range(90, 100)]),
+        (Query(grep="9", tail=2), [98, 99]),
+        (Query(grep="rest"), [101]),
+        (Query(grep="9", after_line=95, limit=2), [96, 97]),
+        (Query(grep="none"), []),
+    ],
+    ids=str,
+)
+async def test_queries(hundred: LogStore, query: Query, numbers: list[int]) -> None:
+    lines = await read(hundred, A, query)
+    assert [line.number for line in lines] == numbers
+    assert all(line.data == b"line %d" % line.number for line in lines if line.number <= 100)
+
+
+async def test_queries_of_a_closed_output(hundred: LogStore) -> None:
+    await hundred.close_output(A)
+    assert [line.number for line in await read(hundred, A, Query(tail=2), follow=True)] == [100, 101]
+    assert len(await read(hundred, A)) == 101
+
+
+async def test_a_follower_gets_each_line_once_and_ends_with_the_output(reopen: Reopen) -> None:
+    store, got = await reopen(), []
+    got_some = asyncio.Event()
+
+    async def follow() -> None:
+        async for lines in store.read(A, ALL, follow=True):
+            got.extend(lines)
+            got_some.set()
+
+    following = asyncio.create_task(follow())
+    offset = 0
+    for number in range(50):
+        await store.append([chunk(A, offset, b"x%d\ny" % number)])
+        offset += len(b"x%d\ny" % number)
+        await asyncio.wait_for(got_some.wait(), 5)
+        got_some.clear()
+    await store.append([chunk(A, offset, b"end", last=True)])
+    await asyncio.wait_for(following, 5)
+    assert [line.number for line in got] == list(range(1, 52))
+    assert b"".join(line.data for line in got) == b"".join(b"x%dy" % n for n in range(50)) + b"end"
+
+
+async def test_following_from_the_tail_and_from_a_line(hundred: LogStore) -> None:
+    tails = asyncio.create_task(read(hundred, A, Query(tail=1), follow=True))
+    resumed = asyncio.create_task(read(hundred, A, Query(after_line=99), follow=True))
+    await asyncio.sleep(0)
+    await hundred.append([chunk(A, len(LINES), b"rest\nlast\n", last=True)])
+    assert [line.number for line in await asyncio.wait_for(resumed, 5)] == [100, 101, 102]
+    assert [line.number for line in await asyncio.wait_for(tails, 5)][-2:] == [101, 102]
+
+
+async def test_dropped_is_gone_and_its_followers_end(hundred: LogStore) -> None:
+    following = asyncio.create_task(read(hundred, A, follow=True))
+    before_it_exists = asyncio.create_task(read(hundred, B, follow=True))
+    await asyncio.sleep(0.05)
+    await hundred.drop([A, B])
+    assert len(await asyncio.wait_for(following, 5)) in (0, 100)
+    assert await asyncio.wait_for(before_it_exists, 5) == []
+    assert await hundred.ends([A]) == {A: 0}
+    assert await read(hundred, A) == []
+
+
+SCRIPTS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.just("append"), st.sampled_from([A, B]), st.integers(-6, 3), st.binary(max_size=30), st.booleans()
+        ),
+        st.tuples(st.just("lines"), st.sampled_from([A, B]), st.lists(st.sampled_from([b"", b"a", b"bb"]), max_size=9)),
+        st.tuples(st.just("close"), st.sampled_from([A, B])),
+        st.tuples(st.just("drop"), st.sampled_from([A, B])),
+        st.tuples(st.just("reopen")),
+        st.tuples(
+            st.just("read"),
+            st.sampled_from([A, B]),
+            st.builds(
+                Query,
+                stream=st.none() | st.sampled_from(Stream),
+                after_line=st.integers(0, 9),
+                tail=st.none() | st.integers(0, 9),
+                limit=st.none() | st.integers(1, 5),
+                since=st.none() | st.floats(0, 9),
+                grep=st.none() | st.sampled_from(["a", "^$", "b+"]),
+            ),
+        ),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(script=SCRIPTS)
+def test_files_do_as_memory_does(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, script: list[Any]
+) -> None:
+    monkeypatch.setattr(log_writer, "SEGMENT_BYTES", 40)
+    monkeypatch.setattr(log_writer, "CLOSED_SEGMENT_BYTES", 20)
+    asyncio.run(_compare(tmp_path_factory.mktemp("logs"), script))
+
+
+async def _compare(folder: Path, script: list[Any]) -> None:
+    fake, files, now = FakeLogs(), LogFiles(folder), 0
+    for step in script:
+        now += 500
+        match step:
+            case ("append", id, back, data, last):
+                offset = max(0, (await fake.ends([id]))[id] + back)
+                one = chunk(id, offset, (Stream(1 + len(data) % 2), data), at=now, last=last)
+                assert await fake.append([one]) == await files.append([one])
+            case ("lines", id, lines):
+                offset = (await fake.ends([id]))[id]
+                one = chunk(id, offset, *((Stream(1 + at % 2), line + b"\n") for at, line in enumerate(lines)), at=now)
+                assert await fake.append([one, one]) == await files.append([one, one])
+            case ("close", id):
+                await fake.close_output(id)
+                await files.close_output(id)
+            case ("drop", id):
+                await fake.drop([id])
+                await files.drop([id])
+            case ("reopen",):
+                await files.close()
+                files = LogFiles(folder)
+            case ("read", id, query):
+                assert await read(fake, id, query) == await read(files, id, query)
+    for id in (A, B):
+        assert await read(fake, id) == await read(files, id)
+        assert await fake.closed(id) == await files.closed(id)
+    await files.close()
+
+
+def names_in(folder: Path, pattern: str = "*") -> list[str]:
+    return [path.name for path in folder.glob(pattern)]
+
+
+async def test_no_id_becomes_a_path(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    for id in ("../../evil", "/etc/passwd", "a/b", "\N{SNOWMAN}", "x" * 5000, "'; DROP TABLE outputs; --"):
+        await store.append([chunk(AllocationId(id), 0, b"x" * (log_writer.SEGMENT_BYTES + 1), last=True)])
+        assert (await store.ends([AllocationId(id)]))[AllocationId(id)] > 0
+    await store.close()
+    assert names_in(tmp_path) == ["logs"]
+    assert all(name.removesuffix(".segments").isdigit() for name in names_in(tmp_path / "logs", "*/*"))
+
+
+async def test_output_that_is_older_than_retention_is_deleted_and_says_so(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    await store.append([chunk(A, 0, b"x" * (log_writer.SEGMENT_BYTES + 1), last=True), chunk(B, 0, b"open\n")])
+    assert await store.expire(clock.now() + 1, 10) == 1
+    assert await store.expire(clock.now() + 1, 10) == 0
+    (line,) = await read(store, A, follow=True)
+    assert line.stream is Stream.NOTICE
+    assert b"deleted" in line.data
+    assert await texts(store, B) == [b"open"]
+    assert names_in(tmp_path / "logs", "*/*") == []
+    await store.close()
+
+
+async def test_an_agent_that_keeps_no_cap_does_not_fill_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_writer, "CAP_SLACK_BYTES", 1000)
+    store = LogFiles(tmp_path / "logs", cap_bytes=10_000)
+    offset = 0
+    for _ in range(100):
+        one = chunk(A, offset, b"x" * 999 + b"\n")
+        offset += payload_bytes(one.records)
+        assert await store.append([one]) == {A: offset}
+    assert sum(len(line.data) for line in await read(store, A)) < 12_000
+    await store.close()

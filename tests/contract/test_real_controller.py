@@ -1,0 +1,151 @@
+"""A controller and an agent as programs: the examples of docs/how-to/curl.md run as they stand, and no secret is left lying about."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from draas.client.api import Client
+from draas.client.settings import Settings
+from draas.model.errors import Forbidden, Invalid, NotFound
+
+ROOT = Path(__file__).resolve().parents[2]
+ADMIN = "admin-key-for-this-test-0123456789"
+DRAAS = (sys.executable, "-m", "draas")
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    url: str
+    folder: Path  # the controller's data and log; the agent's are elsewhere
+    agent_folder: Path
+    token: str
+
+    def environ(self) -> dict[str, str]:
+        return clean_environ(self.folder) | {"DRAAS_URL": self.url, "DRAAS_KEY": ADMIN}
+
+
+def clean_environ(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAAS_")}
+    return kept | {"HOME": str(home), "DRAAS_ADMIN_KEY": ADMIN, "DRAAS_LOG_LEVEL": "debug"}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
+    folder, agent_folder = tmp_path_factory.mktemp("controller"), tmp_path_factory.mktemp("agent")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    url, started = f"http://{address}", []
+    try:
+        started.append(start(folder, "server", "--listen", address, "--data-dir", str(folder)))
+        environ = clean_environ(folder) | {"DRAAS_URL": url, "DRAAS_KEY": ADMIN}
+        wait_for(folder / "log", "DRaaS controller at", started)
+        made = subprocess.run(
+            (*DRAAS, "nodes", "token", "--json"), env=environ, capture_output=True, text=True, timeout=30, check=True
+        )
+        token = re.search(r'"token": ?"([^"]+)"', made.stdout)
+        assert token is not None, made.stdout
+        join = ("join", url, token[1], "--allow-host-jobs=plain", "--data-dir", str(agent_folder))
+        started.append(start(agent_folder, *join))
+        wait_for(agent_folder / "log", "linked", started)
+        yield Programs(url, folder, agent_folder, token[1])
+    finally:
+        for process in reversed(started):
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen((*DRAAS, *arguments), env=clean_environ(folder), stdout=log, stderr=log)
+
+
+def wait_for(log: Path, words: str, running: list[subprocess.Popen[bytes]]) -> None:
+    until = time.monotonic() + 60
+    while words not in log.read_text():
+        assert time.monotonic() < until, log.read_text()
+        assert all(process.poll() is None for process in running), log.read_text()
+        time.sleep(0.05)
+
+
+def test_the_examples_of_curl_run_as_they_stand(programs: Programs) -> None:
+    page = (ROOT / "docs" / "how-to" / "curl.md").read_text()
+    blocks = re.findall(r"^```bash\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 9
+    # `set -u` finds an ID that was not there; `pipefail` a call that did not answer.
+    script = "set -euo pipefail\n" + "\necho; echo ---\n".join(blocks)
+    ran = subprocess.run(
+        ("bash", "-c", script), env=programs.environ(), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    first, taken, followed, parts, events, ended, batch, _, waits, wrong = ran.stdout.split("\n---\n")
+    assert '"state":"queued"' in first
+    assert taken.strip() == ""
+    assert followed.strip() == "line 1\nline 2\nline 3"
+    assert parts.strip() == "line 2\nline 3\nline 1\nline 3"
+    assert re.findall(r'"text":"([^"]+)"', events) == ["line 3"]
+    assert '"state":"succeeded"' in ended
+    assert re.findall(r'"name":"([^"]+)"', batch) == ["fetch", "left", "right", "join"]
+    assert "5000" in waits
+    assert '"state":"cancelled"' in waits
+    assert "did you mean command?" in wrong
+
+
+async def test_a_key_of_a_project_sees_that_project_only(programs: Programs) -> None:
+    async with Client(Settings(url=programs.url, key=ADMIN)) as admin:
+        secret = (await admin.make_key("deployer", name="red", project="red"))["key"]
+        theirs = await admin.submit({"command": "echo blue", "runtime": "host"}, project="blue")
+        await admin.wait(theirs["id"])
+        async with Client(Settings(url=programs.url, key=secret), patience_s=0) as red:
+            mine = await red.submit({"command": "echo red", "runtime": "host"})
+            await red.wait(mine["id"])
+            assert [job["id"] for job in (await red.jobs())["items"]] == [mine["id"]]
+            for call in (red.job, red.cancel, red.retry, red.delete, red.explain):
+                with pytest.raises(NotFound, match=theirs["id"]):
+                    await call(theirs["id"])
+            with pytest.raises(NotFound):
+                _ = [piece async for piece in red.logs(theirs["id"])]
+            with pytest.raises(Invalid) as caught:
+                await red.submit({"command": "x", "needs": [theirs["id"]]})
+            with pytest.raises(Invalid) as unknown:
+                await red.submit({"command": "x", "needs": ["j-nowhere"]})
+            assert str(caught.value).replace(theirs["id"], "j-nowhere") == str(unknown.value)
+            with pytest.raises(Forbidden):
+                await red.jobs(project="blue")
+            seen = set()
+            async for event in red.events(since=0):
+                seen.add((event["project"], event["subject"]))
+                if event["kind"] == "job.succeeded":
+                    break
+            assert seen == {("red", mine["id"])}
+
+
+async def test_no_secret_is_left_lying_about(programs: Programs) -> None:
+    """Keys and tokens are nowhere in what the controller keeps, logs or tells; a node's own is with the node alone, for its owner to read."""
+    async with Client(Settings(url=programs.url, key=ADMIN)) as admin:
+        made = await admin.make_key("viewer", name="watch")
+        token = (await admin.make_join_token())["token"]
+        told = str(await admin.keys()) + str(await admin.nodes())
+        async with Client(Settings(url=programs.url, key=made["key"] + "x"), patience_s=0) as wrong:
+            with pytest.raises(Exception, match="wrong, expired or revoked"):
+                await wrong.jobs()
+    identity = next(programs.agent_folder.rglob("identity.json"))
+    assert identity.stat().st_mode & 0o077 == 0
+    node_key = re.search(r"node[-_][A-Za-z0-9_-]{16,}", identity.read_text())
+    assert node_key is not None
+    secrets = [ADMIN, made["key"], token, token.partition(".")[0], programs.token, node_key[0]]
+    files = [path for path in programs.folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files)
+    for path in files:
+        held = path.read_bytes()
+        assert [secret for secret in secrets if secret.encode() in held] == [], path
+    assert [secret for secret in secrets if secret in told] == []
+    assert [secret for secret in secrets if secret in (programs.agent_folder / "log").read_text()] == []
