@@ -4,17 +4,24 @@ Commands of the suite are in the dialect of draas.testing.fake_runtime wherever 
 for the fake in `_script_fake`, so that the suite needs no exceptions.
 """
 
+import json
+import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from draas.agent.compose import watch_containers
+from draas.agent.runtimes.docker.runtime import DockerRuntime
+from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE
 from draas.agent.runtimes.process.command import Isolation
 from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.runtime import Runtime
 from draas.model.allocation import AllocationId, Desired
 from draas.model.job import JobId, ProjectName, RuntimeName
 from draas.model.resources import MIB, Resources
+from draas.testing.engine import PrivateEngine
 from draas.testing.fake_runtime import End, FakeMachine, FakeRuntime, IgnoreTerm, Sleep, Write
 from draas.wire.link import Assignment
 
@@ -43,6 +50,7 @@ class Place:
     running: Callable[[AllocationId], int]
     traces: Callable[[AllocationId], list[str]]
     runtime_name: RuntimeName = RuntimeName.PROCESS
+    knows_leases: bool = True  # whether a successor can tell that what ended was ended by its lease
 
     def assignment(
         self,
@@ -85,7 +93,7 @@ def _script_fake(machine: FakeMachine) -> None:
 
 
 @asynccontextmanager
-async def fake(folder: Path) -> AsyncIterator[Place]:
+async def fake(_folder: Path, _engine: PrivateEngine | None) -> AsyncIterator[Place]:
     async with FakeMachine() as machine:
         _script_fake(machine)
         yield Place(
@@ -97,9 +105,12 @@ async def fake(folder: Path) -> AsyncIterator[Place]:
         )
 
 
-def _host(isolation: Isolation) -> Callable[[Path], AbstractAsyncContextManager[Place]]:
+Make = Callable[[Path, PrivateEngine | None], AbstractAsyncContextManager[Place]]
+
+
+def _host(isolation: Isolation) -> Make:
     @asynccontextmanager
-    async def make(folder: Path) -> AsyncIterator[Place]:
+    async def make(folder: Path, _engine: PrivateEngine | None) -> AsyncIterator[Place]:
         runtime = HostRuntime(folder, isolation)
         yield Place(
             name=isolation,
@@ -115,9 +126,42 @@ def _host(isolation: Isolation) -> Callable[[Path], AbstractAsyncContextManager[
     return make
 
 
-def processes_of(id: str) -> list[int]:
+@asynccontextmanager
+async def docker(folder: Path, engine: PrivateEngine | None) -> AsyncIterator[Place]:
+    """Containers of a private engine; the supervisor of host jobs looks after leases, as on a node."""
+    assert engine is not None
+    host = HostRuntime(folder, "plain")
+    yield Place(
+        name="docker",
+        image=DEFAULT_SAMPLE_IMAGE,
+        open=lambda: DockerRuntime(
+            owner="n-contract",
+            default_image=DEFAULT_SAMPLE_IMAGE,
+            url=engine.url,
+            watchdog=partial(watch_containers, host, str(engine.socket_path)),
+        ),
+        running=lambda id: len(processes_of(id, "DRAAS_ALLOCATION_ID")),
+        traces=lambda id: container_traces(engine, id),
+        runtime_name=RuntimeName.DOCKER,
+        knows_leases=False,
+    )
+    await host.link.watch_containers({})
+    await host.close()
+
+
+def container_traces(engine: PrivateEngine, id: str) -> list[str]:
+    """Containers and processes."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(engine.socket_path))
+        asking.sendall(b"GET /v1.41/containers/json?all=1 HTTP/1.0\r\n\r\n")
+        answer = b"".join(iter(lambda: asking.recv(65536), b""))
+    names = [name for item in json.loads(answer.partition(b"\r\n\r\n")[2]) for name in item["Names"]]
+    return [name for name in names if id in name] + [f"pid {pid}" for pid in processes_of(id, "DRAAS_ALLOCATION_ID")]
+
+
+def processes_of(id: str, variable: str = "DRAAS_ALLOCATION") -> list[int]:
     """Every living process with this allocation's marker in its environment."""
-    marker = f"DRAAS_ALLOCATION={id}".encode()
+    marker = f"{variable}={id}".encode()
     return [pid for pid in _pids() if marker in _read(f"/proc/{pid}/environ").split(b"\0")]
 
 
@@ -138,8 +182,9 @@ def host_traces(folder: Path, id: str) -> list[str]:
     return files + [f"pid {pid}" for pid in processes_of(id)]
 
 
-KINDS: dict[str, Callable[[Path], AbstractAsyncContextManager[Place]]] = {
+KINDS: dict[str, Make] = {
     "fake": fake,
     "plain": _host("plain"),
     "sandboxed": _host("sandboxed"),
+    "docker": docker,
 }

@@ -43,7 +43,7 @@ async def _run_as(identity: Identity, config: AgentConfig) -> None:
         owner=identity.owner,
         default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
         url=config.docker_host,
-        watchdog=partial(_watch_containers, host, _socket_path(config.docker_host)),
+        watchdog=partial(watch_containers, host, _socket_path(config.docker_host)),
     )
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
@@ -52,7 +52,7 @@ async def _run_as(identity: Identity, config: AgentConfig) -> None:
     await Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes).run()
 
 
-async def _watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:
+async def watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:
     """Have the supervisor, which outlives the agent, end exclusive containers whose lease nobody renews."""
     leases = {name: ContainerLease(until=until, socket=socket, container=name) for name, until in deadlines.items()}
     await host.link.watch_containers(leases)

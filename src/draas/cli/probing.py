@@ -1,5 +1,6 @@
 """Trying what is there: a controller at an address, the sandbox of this machine."""
 
+import asyncio
 import json
 import ssl
 import tempfile
@@ -13,7 +14,7 @@ async def health_of(url: str) -> dict[str, Any] | None:
     """What /healthz says there, None where no controller answers. Certificates are not checked: nothing secret is sent."""
     import aiohttp
 
-    blind = ssl.create_default_context()
+    blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # without the system's authorities, which are megabytes
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE
     timeout = aiohttp.ClientTimeout(total=ANSWER_S)
     try:
@@ -25,6 +26,17 @@ async def health_of(url: str) -> dict[str, Any] | None:
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return None
     return told if isinstance(told, dict) and told.get("service") == "draas" else None
+
+
+async def listens(host: str, port: int) -> bool:
+    """Whether anything takes connections there."""
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def is_controller(url: str) -> bool:

@@ -57,10 +57,12 @@ async def refuse_second(config: Any) -> None:
 
 async def answering(config: Any) -> str | None:
     """The URL of the controller that listens already where `config` says; None where there is none."""
-    from draas.cli.probing import is_controller
+    from draas.cli.probing import is_controller, listens
 
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.host, config.host)
-    if config.port == 0:
+    if config.port == 0 or not await listens(
+        host, config.port
+    ):  # asking properly costs a controller megabytes for ever
         return None
     for scheme in ("http", "https"):
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.port}"

@@ -31,7 +31,10 @@ def cut_notice(cap_bytes: int) -> bytes:
 async def follow_output(
     api: EngineApi, watch: EngineWatch, name: str, *, offset: int, cap_bytes: int, has_ended: HasEnded
 ) -> AsyncIterator[bytes]:
-    """Items of records after `offset` payload bytes. Raises RuntimeFailure(RUNTIME) where the container is gone."""
+    """Items of records after `offset` payload bytes, to the end or until the container is removed.
+
+    Raises RuntimeFailure(RUNTIME) where the engine cannot read what it has.
+    """
     given = offset
     while True:
         with watch.waiting(name) as changed:
@@ -54,6 +57,8 @@ async def follow_output(
             except EngineAway:
                 await woken(changed, RETRY_S)
             except EngineError as error:
+                if error.status == 404:
+                    return
                 raise RuntimeFailure(
                     Cause.RUNTIME, f"the output of {name} cannot be read, what follows is lost: {error.message}"
                 ) from error

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+import structlog
+
 from draas.agent.runtimes.docker import container_body, container_state, images, usage
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
 from draas.agent.runtimes.docker.container_body import Surroundings, container_name, render_container
@@ -29,6 +31,8 @@ PROBE_TIMEOUT_S = 5.0
 KILL_TIMEOUT_S = 30.0  # what SIGKILL does not end within this is stuck in the kernel
 OOM_EVENT_S = 0.3  # the engine learns of an out-of-memory kill separately from the exit, and sometimes later
 IMAGES_TTL_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 Watchdog = Callable[[dict[str, float]], Awaitable[None]]
 
@@ -306,11 +310,12 @@ class DockerRuntime:
         return [container_state.found(info) for info in infos]
 
     async def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
-        """Records of its output from `offset` on, up to the cap that its job was given."""
+        """Records of its output from `offset` on, up to the cap that its job was given; none where its container is gone."""
         name = container_name(id)
         info = await self._patience(lambda: self._inspect(name))
         if info is None or not container_state.is_ours(info, self._owner, id):
-            raise RuntimeFailure(Cause.RUNTIME, "its container is gone, and its output with it")
+            log.warning("a container is gone, and its output with it", container=name)
+            return
         cap_bytes = int(info["Config"]["Labels"][container_body.LOG_CAP])
 
         async def has_ended() -> bool:

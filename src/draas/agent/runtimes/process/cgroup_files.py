@@ -37,6 +37,16 @@ def quota_us(cpu_millis: int) -> int:
     return max(MIN_QUOTA_US, cpu_millis * PERIOD_US // 1000)
 
 
+def quota_v1(cpu_millis: int) -> Setting:
+    """The CPU quota; 0 lifts it."""
+    return Setting("cpu", "cpu.cfs_quota_us", str(quota_us(cpu_millis)) if cpu_millis else NO_LIMIT_V1)
+
+
+def quota_v2(cpu_millis: int) -> Setting:
+    """The CPU quota; 0 lifts it."""
+    return Setting("", "cpu.max", f"{quota_us(cpu_millis) if cpu_millis else NO_LIMIT_V2} {PERIOD_US}")
+
+
 def settings_v1(limits: Limits) -> list[Setting]:
     """Swap is lifted first and lowered last: the kernel refuses a memory limit above that of memory and swap."""
     memory = str(limits.memory_bytes) if limits.memory_bytes else NO_LIMIT_V1
@@ -44,19 +54,16 @@ def settings_v1(limits: Limits) -> list[Setting]:
         Setting("memory", "memory.memsw.limit_in_bytes", NO_LIMIT_V1, optional=True),
         Setting("memory", "memory.limit_in_bytes", memory),
         Setting("memory", "memory.memsw.limit_in_bytes", memory, optional=True),
-        Setting("cpu", "cpu.cfs_quota_us", str(quota_us(limits.cpu_millis)) if limits.cpu_millis else NO_LIMIT_V1),
         Setting("pids", "pids.max", str(limits.pids_max) if limits.pids_max else "max"),
     ]
 
 
 def settings_v2(limits: Limits) -> list[Setting]:
     """One process out of memory ends the job: half a job is no use to anybody (memory.oom.group)."""
-    cpu = f"{quota_us(limits.cpu_millis)} {PERIOD_US}" if limits.cpu_millis else f"{NO_LIMIT_V2} {PERIOD_US}"
     return [
         Setting("", "memory.max", str(limits.memory_bytes) if limits.memory_bytes else NO_LIMIT_V2),
         Setting("", "memory.swap.max", "0" if limits.memory_bytes else NO_LIMIT_V2, optional=True),
         Setting("", "memory.oom.group", "1", optional=True),
-        Setting("", "cpu.max", cpu),
         Setting("", "pids.max", str(limits.pids_max) if limits.pids_max else NO_LIMIT_V2),
     ]
 

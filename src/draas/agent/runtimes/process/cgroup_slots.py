@@ -1,7 +1,8 @@
 """Prepared control groups, each lent to one job at a time. Making one costs more than starting a process, so they are kept.
 
 A process gets into its group by inheritance: the supervisor steps in, starts it and steps out again, so that no instruction of
-the job runs outside, and nothing has to run before it. Stepping (writing "0" to a v1 `tasks` file) takes no global lock.
+the job runs outside, and nothing has to run before it. Stepping (writing "0" to a v1 `tasks` file) takes no global lock. The CPU quota
+comes last, when the supervisor is out: within a small one it would be held up itself, and all jobs with it.
 """
 
 import errno
@@ -18,12 +19,14 @@ from draas.agent.runtimes.process.cgroup_files import (
     parse_mounts,
     parse_own,
     parse_value,
+    quota_v1,
+    quota_v2,
     settings_v1,
     settings_v2,
 )
 from draas.lib import clock
 
-KEPT_SLOTS = 32  # idle groups kept ready; some 20 KB of kernel memory each
+KEPT_SLOTS = 128  # idle groups kept ready; some 20 KB of kernel memory each
 LEFTOVER_BYTES = 4 * 1024 * 1024  # charged to an empty group (page cache): more than that would weigh on the next job
 
 
@@ -47,6 +50,7 @@ class Slot:
     dirs: dict[str, str]
     fds: dict[str, int] = field(default_factory=dict)
     limits: Limits | None = None
+    quota_millis: int = 0
     cpu_before: int = 0
     oom_before: int = 0
 
@@ -67,14 +71,19 @@ class Slot:
 
     def write(self, setting: Setting) -> None:
         """Raises OSError where the kernel refuses it."""
+        path = f"{self.dirs[setting.controller]}/{setting.name}"
+        key = f"{path} w"
         try:
-            _write_file(f"{self.dirs[setting.controller]}/{setting.name}", setting.value)
+            if (fd := self.fds.get(key)) is None:
+                fd = self.fds[key] = os.open(path, os.O_WRONLY)
+            os.pwrite(fd, setting.value.encode(), 0)
         except OSError:
             if not setting.optional:
                 raise
 
     def set_limits(self, limits: Limits) -> None:
-        """Make the group fit the next job. Raises OSError where the kernel refuses."""
+        """Make the group fit the next job, all but its CPU quota. Raises OSError where the kernel refuses."""
+        self.set_quota(0)
         if limits != self.limits:
             for setting in settings_v2(limits) if self.v2 else settings_v1(limits):
                 self.write(setting)
@@ -83,6 +92,12 @@ class Slot:
             self.write(Setting("memory", "memory.max_usage_in_bytes", "0"))
         self.cpu_before = self._cpu()
         self.oom_before = self._ooms()
+
+    def set_quota(self, cpu_millis: int) -> None:
+        """Limit its CPU time, or lift the limit (0). Raises OSError where the kernel refuses."""
+        if cpu_millis != self.quota_millis:
+            self.write(quota_v2(cpu_millis) if self.v2 else quota_v1(cpu_millis))
+            self.quota_millis = cpu_millis
 
     def enter(self) -> None:
         """Move the calling (single-threaded) process in. Raises OSError."""

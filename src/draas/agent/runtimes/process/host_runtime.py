@@ -83,7 +83,7 @@ class HostRuntime:
         return ()
 
     async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
-        refusal = check_command(assignment.command)
+        refusal = check_command(assignment.command, render_env(assignment, self._workdir(assignment.id)))
         if refusal is not None:
             raise RuntimeFailure(Cause.REFUSED, refusal.reason)
 
@@ -113,8 +113,11 @@ class HostRuntime:
         except SupervisorGone:
             return await self._link.ask(build, Started)
 
+    def _workdir(self, id: AllocationId) -> str:
+        return f"{self._data_dir}/work/{id}"
+
     async def _order(self, assignment: Assignment, has_cgroups: bool) -> Start:
-        workdir = str(self._data_dir / "work" / assignment.id)
+        workdir = self._workdir(assignment.id)
         resources = assignment.resources
         argv = render_argv(assignment.command)
         if not has_cgroups:

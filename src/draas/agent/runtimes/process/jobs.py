@@ -95,6 +95,12 @@ class Jobs:
         job.pipes = {spawned.stdout: Stream.STDOUT, spawned.stderr: Stream.STDERR}
         for fd in job.pipes:
             self._reactor.watch(fd, partial(self._on_ready, job, fd))
+        try:
+            if job.slot is not None:
+                job.slot.set_quota(order.cpu_millis)
+        except OSError as error:
+            job.cause, job.detail = "runtime", f"its CPU limit could not be set: {error.strerror}"
+            self.kill(job)
 
     @contextmanager
     def _inside(self, slot: Slot | None) -> Iterator[None]:
