@@ -93,6 +93,26 @@ async def tiny(store: LogFiles, count: int) -> float:
     return count / (time.perf_counter() - began)
 
 
+async def many(store: LogFiles, outputs: int, lines: int) -> tuple[float, float]:
+    """Lines a second into `outputs` outputs in turn, `lines` lines each, and by how many MB the process grew meanwhile."""
+    piece, ends, before = b"".join(b"%099d\n" % n for n in range(320)), [0] * outputs, now_mb()
+    began = time.perf_counter()
+    for _ in range(0, lines, 320):
+        for first in range(0, outputs, 25):
+            some = range(first, first + 25)
+            records = pack(Stream.STDOUT, 1, piece)
+            await store.append(
+                [LogChunk(allocation=AllocationId(f"j-many-{n}.1"), offset=ends[n], records=records) for n in some]
+            )
+            for n in some:
+                ends[n] += len(piece)
+    return sum(ends) / LINE / (time.perf_counter() - began), now_mb() - before
+
+
+def now_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
 def rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -116,6 +136,8 @@ async def main(lines: int) -> None:
         for name, query in (("tail 100", Query(tail=100)), ("grep", Query(grep="99999$")), ("all", Query())):
             found, took = await timed_read(store, query)
             print(f"{name:9}{found:10,} lines in {took * 1000:.0f} ms")
+        rate, grown = await many(store, 1000, 2560)
+        print(f"many     {rate:10,.0f} lines/s into 1,000 outputs in turn, 256 KB each; {grown:.0f} MB more memory")
         print(f"tiny     {await tiny(store, 2000):10,.0f} closed outputs of one line a second, 20 at once")
         await store.close()
 

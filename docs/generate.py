@@ -1,9 +1,14 @@
 """Writes the pages that are made from code: `python docs/generate.py`. A unit test says where that was forgotten."""
 
+import inspect
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
+from draas.cli.main import main
 from draas.model.allocation import ALLOCATION_TABLE
 from draas.model.job import JOB_TABLE
 from draas.model.node import NODE_TABLE
@@ -21,6 +26,25 @@ API_HEAD = """# The HTTP API
 
 Made from the OpenAPI document (`GET /api/openapi.json`) by `docs/generate.py`; do not edit. Examples: [with curl](../how-to/curl.md).
 Keys and roles: [who may do what](../concepts/access.md). Errors are RFC 9457 problem documents; times are RFC 3339 in UTC.
+"""
+CLI = "reference/cli.md"
+CLI_HEAD = """# The command line
+
+Made from the commands by `docs/generate.py`; do not edit. A first walk through them: [getting started](../start.md); completion of
+your shell: [draas completion](#draas-completion).
+
+Commands find the controller by `DRAAS_URL` and `DRAAS_KEY` (also honoured: `SCHEDULER_URL`, `MASTER_URL`, `API_KEY`), else by
+`~/.config/draas/config.toml`, which `draas up` writes. Results go to stdout, everything else to stderr. Colours and progress are
+for terminals only (`NO_COLOR` is honoured); tables are cut to the terminal's width and never elsewhere.
+
+| exit code | meaning |
+|---|---|
+| 0 | done |
+| 1 | it failed; `draas run` ends with the job's own code |
+| 2 | wrong usage, or the controller found a value wrong |
+| 3 | the controller cannot be reached, or does not allow it |
+| 130, 143 | stopped by Ctrl-C, by SIGTERM; `draas run` has cancelled its job |
+| 141 | nobody reads the output any more; `draas run` has cancelled its job |
 """
 HEAD = """# States
 
@@ -119,6 +143,41 @@ def _about(told: dict[str, Any]) -> str:
     return "; ".join(word for word in words if word).replace("|", "\\|")
 
 
+def _cell(text: str) -> str:
+    """`text` in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def render_cli() -> str:
+    """The page docs/reference/cli.md."""
+    context = click.Context(main, info_name="draas")
+    return CLI_HEAD + "\n" + "\n".join(_render_commands(main, context))
+
+
+def _render_commands(command: click.Command, context: click.Context) -> Iterator[str]:
+    """A command, then those below it."""
+    if context.parent is not None:
+        yield _render_command(command, context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _render_commands(below, click.Context(below, info_name=name, parent=context))
+
+
+def _render_command(command: click.Command, context: click.Context) -> str:
+    usage = " ".join(command.get_usage(context).removeprefix("Usage: ").split())
+    words = "\n\n".join(
+        f"```\n{part.lstrip(chr(8)).strip(chr(10))}\n```" if part.startswith("\b") else " ".join(part.split())
+        for part in inspect.cleandoc(command.help or "").split("\n\n")
+    )
+    records = [record for one in command.params if (record := one.get_help_record(context)) is not None]
+    rows = "".join(f"| `{_cell(names)}` | {_cell(told)} |\n" for names, told in records)
+    table = f"\n| option | |\n|---|---|\n{rows}" if rows and not isinstance(command, click.Group) else ""
+    return f"## {context.command_path}\n\n    {usage}\n\n{words}\n{table}"
+
+
 if __name__ == "__main__":
     (HERE / STATES).write_text(render_states())
     (HERE / API).write_text(render_api())
+    (HERE / CLI).write_text(render_cli())

@@ -78,7 +78,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     *[("image", value, "image", TEXT) for value in NO_TEXT],
     *[("image", value, "image", "without blanks") for value in ("", "a b", "a\n", "a\0b")],
     ("image", "x" * 513, "image", "at most 512"),
-    *[("runtime", value, "runtime", "'docker', 'process' or 'host'") for value in (None, 5, "", "podman", "DOCKER", [])],
+    *[("runtime", value, "runtime", "'docker', 'process' or 'host'") for value in (5, "", "podman", "DOCKER", [])],
     *[("resources", value, "resources", OBJECT) for value in (5, "1", [], True)],
     *[("resources", {"cpu_cores": value}, "resources.cpu_cores", NUMBER) for value in [None, *NO_NUMBER]],
     *[("resources", {"cpu_cores": value}, "resources.cpu_cores", "at least 0.01") for value in (0, -1, -1e300, 1e-300)],

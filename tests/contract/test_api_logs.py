@@ -110,10 +110,12 @@ async def test_following_waits_for_a_queued_job_and_goes_on_over_retries(served:
     id = JobId((await client.submit({"command": "x"}))["id"])
     seen = Seen()
     following = asyncio.ensure_future(gather(client, id, seen))
-    whole = asyncio.ensure_future(follow_text(served, id))
+    begun = asyncio.Event()
+    whole = asyncio.ensure_future(follow_text(served, id, begun))
     first = await served.controller.start(id, make_node())
     await served.controller.logs.write(first, b"one\n")
     await seen.until(2)
+    await asyncio.wait_for(begun.wait(), 10)
     await served.controller.finish(id, 1, again=True)
     second = await served.controller.start(id, make_node("node-b"))
     await served.controller.logs.write(second, b"two\nrest")
@@ -126,14 +128,17 @@ async def test_following_waits_for_a_queued_job_and_goes_on_over_retries(served:
     assert await asyncio.wait_for(whole, 10) == b"one\ntwo\nrest"
 
 
-async def follow_text(served: Served, id: str) -> bytes:
+async def follow_text(served: Served, id: str, begun: asyncio.Event) -> bytes:
+    """The whole answer; `begun` is set when its first bytes are here."""
     headers = {"Authorization": f"Bearer {served.secrets['viewer']}"}
     async with (
         aiohttp.ClientSession(served.url, headers=headers) as session,
         session.get(f"/api/jobs/{id}/logs?follow=true") as response,
     ):
         assert response.content_type == "text/plain"
-        return await response.read()
+        first = await response.content.readany()
+        begun.set()
+        return first + await response.content.read()
 
 
 async def test_a_cut_stream_is_resumed_where_it_was(served: Served) -> None:

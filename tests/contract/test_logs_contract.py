@@ -1,6 +1,8 @@
 """One suite over every LogStore: the one in memory and the one in files."""
 
 import asyncio
+import threading
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,13 @@ from hypothesis import strategies as st
 
 from draas.lib import clock
 from draas.model.allocation import AllocationId
-from draas.store import log_writer
+from draas.store import log_lines, log_writer
 from draas.store.log_files import LogFiles
-from draas.store.log_lines import MAX_LINE_BYTES
+from draas.store.log_lines import MAX_LINE_BYTES, LineCutter
 from draas.store.logs import Line, LogStore, Query
 from draas.testing.fake_logs import FakeLogs
-from draas.wire.link import LogChunk
-from draas.wire.records import Stream, pack, payload_bytes
+from draas.wire.link import UNWANTED, LogChunk
+from draas.wire.records import Stream, cut, pack, payload_bytes, unpack
 
 A, B = AllocationId("j-1.1"), AllocationId("j-2.1")
 ALL = Query()
@@ -225,6 +227,71 @@ async def test_dropped_is_gone_and_its_followers_end(hundred: LogStore) -> None:
     assert await read(hundred, A) == []
 
 
+async def test_what_an_agent_still_sends_of_a_dropped_output_is_not_wanted(hundred: LogStore) -> None:
+    await hundred.drop([A])
+    more, again = chunk(A, len(LINES), b"more\n"), chunk(A, 0, LINES)
+    assert await hundred.append([more, chunk(B, 0, b"b")]) == {A: UNWANTED, B: 1}
+    assert await hundred.append([again]) == {A: UNWANTED}
+    assert await hundred.append([]) == {}
+    assert await asyncio.wait_for(read(hundred, A, follow=True), 5) == []
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        b"x",
+        pack(Stream.STDOUT, 0, b"abc")[:-1],
+        pack(Stream.STDOUT, 0, b"abc") + b"\0",
+        pack(7, 0, b"abc"),
+        pack(Stream.STDOUT, 2**64 - 1, b"abc"),
+    ],
+)
+async def test_nonsense_of_one_agent_does_not_keep_others_from_being_stored(reopen: Reopen, records: bytes) -> None:
+    store = await reopen()
+    nonsense = LogChunk(allocation=A, offset=0, records=records, last=True)
+    assert await store.append([chunk(B, 0, b"one"), nonsense, chunk(B, 3, b"two\n")]) == {A: 0, B: 7}
+    assert not await store.closed(A)
+    assert await texts(store, B) == [b"onetwo"]
+
+
+def cut_naively(records: bytes) -> list[Line]:
+    """What log_lines says, byte by byte."""
+    lines: list[Line] = []
+    begun: dict[int, tuple[int, bytes]] = {}
+    for stream, at_ms, data in unpack(records):
+        for byte in (data[at : at + 1] for at in range(len(data))):
+            since, held = begun.pop(stream, (at_ms, b""))
+            if byte == b"\n":
+                lines.append(Line(len(lines) + 1, since, Stream(stream), held))
+            elif len(held) + 1 == log_lines.MAX_LINE_BYTES:
+                lines.append(Line(len(lines) + 1, since, Stream(stream), held + byte, True))
+            else:
+                begun[stream] = (since, held + byte)
+    return lines
+
+
+@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    pieces=st.lists(st.tuples(st.sampled_from(Stream), st.text("ab\n", max_size=20)), max_size=12),
+    cuts=st.lists(st.integers(0, 100), max_size=4),
+)
+def test_lines_do_not_depend_on_where_output_is_cut(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[tuple[Stream, str]], cuts: list[int]
+) -> None:
+    monkeypatch.setattr(log_lines, "MAX_LINE_BYTES", 5)
+    records = b"".join(pack(stream, at, text.encode()) for at, (stream, text) in enumerate(pieces))
+    cutter, skimmer, got, before = LineCutter(), LineCutter(), [], 0
+    for end in [*sorted(cuts), len(records)]:
+        part = cut(records, before, max(end, before))
+        cutter = LineCutter(cutter.number, cutter.carry)
+        got += cutter.feed(part)
+        skimmer.skim(part)
+        assert (skimmer.number, skimmer.carry) == (cutter.number, cutter.carry)
+        before = max(end, before)
+    wanted = cut_naively(records)
+    assert [line[:1] + line[2:] for line in got] == [line[:1] + line[2:] for line in wanted]
+
+
 SCRIPTS = st.lists(
     st.one_of(
         st.tuples(
@@ -282,6 +349,7 @@ async def _compare(folder: Path, script: list[Any]) -> None:
                 await fake.drop([id])
                 await files.drop([id])
             case ("reopen",):
+                await fake.close()
                 await files.close()
                 files = LogFiles(folder)
             case ("read", id, query):
@@ -330,4 +398,70 @@ async def test_an_agent_that_keeps_no_cap_does_not_fill_the_disk(
         offset += payload_bytes(one.records)
         assert await store.append([one]) == {A: offset}
     assert sum(len(line.data) for line in await read(store, A)) < 12_000
+    await store.close()
+
+
+async def test_memory_does_not_grow_with_the_number_of_outputs(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    piece = b"x" * 99_999 + b"\n"
+    await store.append([chunk(A, 0, piece)])
+    tracemalloc.start()
+    try:
+        for number in range(150):
+            await store.append([chunk(AllocationId(f"j-{number}.9"), 0, piece)])
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 2_000_000
+    await store.close()
+
+
+async def test_a_search_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    await store.append([chunk(A, 0, LINES)])
+    go_on = threading.Event()
+    store._searching.submit(go_on.wait)
+    searching = asyncio.create_task(read(store, A, Query(grep="7$")))
+    try:
+        assert len(await asyncio.wait_for(read(store, A), 10)) == 100
+        assert not searching.done()
+    finally:
+        go_on.set()
+    assert len(await searching) == 10
+    await store.close()
+
+
+async def test_a_mass_of_outputs_is_closed_in_one_transaction(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    ids = [AllocationId(f"j-{number}.1") for number in range(200)]
+    go_on = threading.Event()
+    store._writing.submit(go_on.wait)
+    closing = asyncio.gather(*map(store.close_output, ids))
+    await asyncio.sleep(0)
+    statements: list[str] = []
+    store._writer._db.set_trace_callback(statements.append)
+    go_on.set()
+    await closing
+    assert statements.count("COMMIT") == 1
+    assert all([await store.closed(id) for id in ids])
+    await store.close()
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0" * 100, None], ids=["empty", "zeros", "gone"])
+async def test_a_damaged_segment_is_told_and_the_rest_is_read(tmp_path: Path, damage: bytes | None) -> None:
+    store = LogFiles(tmp_path / "logs")
+    line = b"x" * 99_999 + b"\n"
+    for number in range(12):
+        await store.append([chunk(A, number * len(line), line, at=5000)])
+    (file,) = (tmp_path / "logs").glob("*/*.segments")
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    lines = await read(store, A)
+    assert [line.stream for line in lines].count(Stream.NOTICE) == 2
+    assert lines[0].data == b"600000 bytes of this output are damaged on the controller's disk"
+    assert await read(store, A, Query(tail=99)) == lines
+    await store.append([chunk(A, 12 * len(line), b"next\n")])
+    assert [(line.number, line.data) for line in await read(store, A, Query(after_line=24))] == [(25, b"next")]
     await store.close()

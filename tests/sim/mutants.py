@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from msgspec import structs
 
@@ -142,6 +143,14 @@ class BelievesTheSuperseded(Control):
 
     def report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed], now: float, chance: float) -> None:
         super().report(node_id, observed, now, chance)
+        self._believe(observed)
+
+    def connect(self, *args: Any, **more: Any) -> bool:
+        taken = super().connect(*args, **more)
+        self._believe(args[3])
+        return taken
+
+    def _believe(self, observed: Mapping[AllocationId, Observed]) -> None:
         for allocation_id, seen in observed.items():
             job = self.cluster.jobs.get(allocation_id.rpartition(".")[0])  # type: ignore[call-overload]
             if job is not None and job.attempts and seen.exit_code == 0:

@@ -1,12 +1,14 @@
 """Output arrives whole, once and in order, whatever happens on the way; and the run would notice if it did not."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from draas.agent.shell import shipping
 from draas.agent.shell.shipping import Shipment
 from draas.model.allocation import AllocationId
+from draas.store.log_files import LogFiles
 from draas.testing.fake_logs import FakeLogs
 from draas.testing.sim.invariants import Violated
 from draas.testing.sim.shipping import ID, ship_seed
@@ -14,6 +16,7 @@ from draas.wire.link import LogChunk
 from draas.wire.records import payload_bytes
 
 SEEDS = 150
+FILE_SEEDS = 10  # real files take their time
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +28,15 @@ def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_output_arrives_whole_once_and_in_order() -> None:
     for seed in range(SEEDS):
         await ship_seed(seed, FakeLogs())
+
+
+async def test_output_arrives_so_in_segment_files_too(tmp_path: Path) -> None:
+    for seed in range(FILE_SEEDS):
+        logs = LogFiles(tmp_path / str(seed))
+        try:
+            await ship_seed(seed, logs)
+        finally:
+            await logs.close()
 
 
 class KeepsOverlaps(FakeLogs):

@@ -48,7 +48,7 @@ async def _run_as(identity: Identity, config: AgentConfig) -> None:
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
-    await _ready_image(docker, config.default_image)
+    await _ready_image(docker, config)
     await Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes).run()
 
 
@@ -62,13 +62,14 @@ def _socket_path(docker_host: str | None) -> str:
     return (docker_host or "unix:///var/run/docker.sock").removeprefix("unix://")
 
 
-async def _ready_image(docker: DockerRuntime, chosen: str | None) -> None:
+async def _ready_image(docker: DockerRuntime, config: AgentConfig) -> None:
     """Have the sample image here, so that a job without an image runs also where none can be pulled."""
     info = await docker.probe()
     if not info.available:
-        log.warning("containers cannot run here", reason=info.missing)
+        say = log.warning if config.host_jobs == "off" else log.info  # a machine for host jobs need not have an engine
+        say("containers cannot run here", reason=info.missing)
         return
-    if chosen is not None or any(DEFAULT_SAMPLE_IMAGE in image.tags for image in await docker.images()):
+    if config.default_image is not None or any(DEFAULT_SAMPLE_IMAGE in image.tags for image in await docker.images()):
         return
     try:
         await load_sample_image(docker.api)

@@ -55,7 +55,7 @@ class Agent:
             )
             try:
                 await self._look(performer)
-                self._complete = await performer.adopt()
+                self._complete = await performer.adopt(self._away())
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 await self._until_refused(link, tasks)
@@ -100,6 +100,10 @@ class Agent:
             if clock.monotonic() - self._looked_at >= LOOK_S:
                 await self._look(performer)
 
+    def _away(self) -> set[RuntimeName]:
+        """Runtimes that could not be used when they were looked at last."""
+        return {info.name for info in self._facts.runtimes if not info.available}
+
     async def _look(self, performer: Performer) -> None:
         """See again what this machine has. Runtimes that were away are asked what they still hold."""
         self._looked_at = clock.monotonic()
@@ -126,5 +130,5 @@ class Agent:
         }
         before, self._facts = self._facts, facts
         if returned and before.runtimes:
-            self._complete = await performer.adopt()
+            self._complete = await performer.adopt(self._away())
         self._load = Load() if config.isolated else machine.measure_load(config.data_dir)

@@ -15,6 +15,7 @@ from draas.cli import checks
 from draas.cli.checks import Check
 from draas.cli.options import default_data_dir, env
 from draas.cli.output import STATE_COLOURS, paint, print_json
+from draas.cli.probing import sandbox_of
 from draas.cli.running import FAILED
 from draas.cli.text import pad, plain
 
@@ -75,13 +76,8 @@ def folder_trouble(folder: Path) -> str:
 
 async def look_at_ways() -> tuple[Check, Check]:
     """The ways to run a job: Docker Engine, sandboxed host processes."""
-    from draas.agent.runtimes.process.host_tools import HostTools
-
     trouble, engine = await engine_of()
-    with tempfile.TemporaryDirectory(prefix="draas-doctor-") as folder:
-        (Path(folder) / "work").mkdir()
-        tools = HostTools(Path(folder))
-        sandbox_trouble, bwrap = await tools.sandbox_trouble(), await tools.bwrap_version()
+    sandbox_trouble, bwrap = await sandbox_of()
     return checks.check_ways(trouble, engine, sandbox_trouble, f"{bwrap}, sandboxed host jobs can run")
 
 

@@ -1,8 +1,10 @@
-"""Asking what answers at an address, without a key and without trusting it."""
+"""Trying what is there: a controller at an address, the sandbox of this machine."""
 
 import asyncio
 import json
 import ssl
+import tempfile
+from pathlib import Path
 from typing import Any
 
 ANSWER_S = 3.0
@@ -40,3 +42,13 @@ async def listens(host: str, port: int) -> bool:
 async def is_controller(url: str) -> bool:
     """Whether a DRaaS controller answers at `url`."""
     return await health_of(url) is not None
+
+
+async def sandbox_of() -> tuple[str, str]:
+    """Why this user cannot run sandboxed host jobs ("" if they can), and bubblewrap's version. Tried in a folder made for it."""
+    from draas.agent.runtimes.process.host_tools import HostTools
+
+    with tempfile.TemporaryDirectory(prefix="draas-sandbox-") as folder:
+        (Path(folder) / "work").mkdir()
+        tools = HostTools(Path(folder))
+        return await tools.sandbox_trouble(), await tools.bwrap_version()

@@ -37,9 +37,11 @@ def server(**given: Any) -> None:
 
 async def serve(config: Any) -> None:
     """A controller until cancelled; says where it is, and the admin key once."""
+    from draas.cli.folder import ensure_folder
     from draas.server.main import running_controller
 
     await refuse_second(config)
+    ensure_folder(config.data_dir)
     async with running_controller(config) as controller:
         announce(controller, config)
         raise await asyncio.shield(controller.ended)

@@ -7,8 +7,8 @@ import click
 
 MIB_OF = {"k": 1 / 1024, "m": 1.0, "g": 1024.0, "t": 1024.0 * 1024.0}
 SECONDS_OF = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?)?")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(?:i?b)?)?", re.ASCII)
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", re.ASCII)
 
 
 def memory_mb(text: str, flag: str = "--memory") -> float:
@@ -25,7 +25,7 @@ def memory_mb(text: str, flag: str = "--memory") -> float:
 def seconds(text: str, flag: str = "--timeout") -> float:
     """`90`, `30s`, `5m`, `1h30m`, `2d` as seconds; a bare number is seconds."""
     given = text.strip().lower()
-    if re.fullmatch(r"\d+(\.\d+)?", given):
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", given):
         total = float(given)
     else:
         parts = _PART.findall(given)

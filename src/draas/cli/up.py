@@ -12,6 +12,7 @@ import click
 from draas.cli.options import agent_options, node_name
 from draas.cli.output import program, say, size
 from draas.cli.parent import PARENT
+from draas.cli.probing import sandbox_of
 from draas.cli.running import run_until_stopped
 from draas.cli.server import announce, answering, server_config, server_options
 
@@ -34,6 +35,7 @@ def up(**given: Any) -> None:
 async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     """Until cancelled; done at once where it runs already."""
     from draas.cli.engine_setup import ensure_engine
+    from draas.cli.folder import ensure_folder
     from draas.model.job import RuntimeName
     from draas.server.main import running_controller
 
@@ -41,6 +43,7 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     if (url := await answering(config)) is not None:
         click.echo(f"DRaaS runs already at {url}; another one beside it: --listen and --data-dir")
         return
+    ensure_folder(config.data_dir)
     outcome = await ensure_engine(say)
     given = {**given, "allow_host_jobs": await host_jobs(given, config, has_engine=outcome.answers)}
     if not outcome.answers:
@@ -65,13 +68,12 @@ async def host_jobs(given: Mapping[str, Any], config: Any, *, has_engine: bool) 
 
     Without a sandbox only where nobody but this machine's own users reach the controller.
     """
-    from draas.agent.runtimes.process.host_tools import HostTools
     from draas.server.access import is_loopback
 
     chosen = given.get("allow_host_jobs") or os.environ.get("DRAAS_ALLOW_HOST_JOBS")
     if chosen or has_engine:
         return chosen
-    trouble = await HostTools(config.data_dir.parent / "agent" / "host").sandbox_trouble()
+    trouble, _ = await sandbox_of()
     if not trouble or not is_loopback(config.host):
         return "sandboxed"
     say(f"host jobs run without a sandbox, with the rights of this user: {trouble.partition(', or allow')[0]}")

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import shutil
 import sys
 from typing import Any
 
 from draas.cli.output import is_terminal, say
-from draas.cli.text import plain
+from draas.cli.text import cut, plain
 
 LOOK_S = 0.5
+SPINNER = 3  # columns: it, a blank, and the last one, which some terminals wrap
 EXPLAIN_AFTER = 4  # looks at a queued job, after which it is worth asking why
 
 
@@ -26,7 +28,7 @@ class Waiting:
         from rich.console import Console  # only here: it costs 100 ms
         from rich.text import Text
 
-        line = Text(plain(text), no_wrap=True, overflow="ellipsis")
+        line = Text(cut(plain(text), shutil.get_terminal_size().columns - SPINNER))
         if self._status is None:
             self._status = Console(stderr=True).status(line)
             self._status.start()

@@ -1,7 +1,8 @@
-"""LogFiles: every attempt's output in segment files with an index. One thread writes, one reads; docs/internals/logs.md."""
+"""LogFiles: every attempt's output in segment files with an index. One thread writes, one reads, one searches; docs/internals/logs.md."""
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,13 @@ from draas.store.log_reader import Cursor, LogReader
 from draas.store.log_writer import LogWriter
 from draas.store.logs import Line, Query
 from draas.store.sql_failures import explain
-from draas.wire.link import LogChunk
+from draas.wire.link import UNWANTED, LogChunk
 
 T = TypeVar("T")
+DROPPED_KNOWN = (
+    10_000  # an agent hears of it within seconds; after a restart the link itself knows that the job is gone
+)
+SEARCH_BYTES = 512 * 1024  # looked at in one turn: a segment, so that searches take turns
 
 
 class LogFiles:
@@ -26,17 +31,24 @@ class LogFiles:
         try:
             self._writer = LogWriter(folder, cap_bytes)
             self._reader = LogReader(folder)
+            self._searcher = LogReader(folder, scan_bytes=SEARCH_BYTES)
         except (OSError, sqlite3.Error) as error:
             raise explain(error, folder / "index.db") from error
         self._writing = ThreadPoolExecutor(1, "logs-write")
         self._reading = ThreadPoolExecutor(1, "logs-read")
+        # RE2 needs minutes for what some expressions ask of a large output: only other searches may have to wait for that.
+        self._searching = ThreadPoolExecutor(1, "logs-search")
+        self._to_close: deque[AllocationId] = deque()
+        self._dropped: dict[AllocationId, None] = {}  # in order; agents that still send them are told to stop
         self._news: dict[AllocationId, asyncio.Future[bool]] = {}  # for followers; True: it was dropped
 
     async def append(self, chunks: Sequence[LogChunk]) -> Mapping[AllocationId, int]:
         """See LogStore.append."""
-        ends = await self._write(lambda: self._writer.append(chunks))
+        unwanted = {chunk.allocation: UNWANTED for chunk in chunks if chunk.allocation in self._dropped}
+        wanted = [chunk for chunk in chunks if chunk.allocation not in unwanted]
+        ends = await self._write(lambda: self._writer.append(wanted)) if wanted else {}
         self._tell(ends)
-        return ends
+        return {**ends, **unwanted}
 
     async def ends(self, allocations: Sequence[AllocationId]) -> Mapping[AllocationId, int]:
         """See LogStore.ends."""
@@ -48,15 +60,29 @@ class LogFiles:
 
     async def close_output(self, allocation: AllocationId) -> None:
         """See LogStore.close_output."""
-        await self._write(lambda: self._writer.close_output(allocation))
+        self._to_close.append(allocation)
+        await self._write(self._close_waiting)
         self._tell([allocation])
+
+    def _close_waiting(self) -> None:
+        """One transaction for all that came together: a machine that is lost takes many outputs with it."""
+        ids = [self._to_close.popleft() for _ in range(len(self._to_close))]
+        try:
+            if ids:
+                self._writer.close_outputs(ids)
+        except BaseException:
+            self._to_close.extend(ids)  # the others that wait for it try again
+            raise
 
     async def read(self, allocation: AllocationId, query: Query, follow: bool = False) -> AsyncIterator[list[Line]]:
         """See LogStore.read."""
         cursor = Cursor.of(query)
-        while True:
+        while allocation not in self._dropped:
             news = self._next_news(allocation) if follow else None
-            step = await self._read(lambda: self._reader.step(allocation, cursor, follow))
+            if query.grep is None:
+                step = await self._read(lambda: self._reader.step(allocation, cursor, follow))
+            else:
+                step = await self._search(lambda: self._searcher.step(allocation, cursor, follow))
             if step.lines:
                 yield step.lines
             if cursor.left == 0 or (not step.more and (step.closed or not follow)):
@@ -68,6 +94,10 @@ class LogFiles:
 
     async def drop(self, allocations: Sequence[AllocationId]) -> None:
         """See LogStore.drop."""
+        for id in allocations:
+            self._dropped[id] = None
+        while len(self._dropped) > DROPPED_KNOWN:
+            del self._dropped[next(iter(self._dropped))]
         await self._write(lambda: self._writer.drop(allocations))
         self._tell(allocations, dropped=True)
 
@@ -79,8 +109,10 @@ class LogFiles:
         """Wait for what is under way."""
         await self._write(self._writer.close)
         await self._read(self._reader.close)
+        await self._search(self._searcher.close)
         self._writing.shutdown()
         self._reading.shutdown()
+        self._searching.shutdown()
 
     def _next_news(self, allocation: AllocationId) -> asyncio.Future[bool]:
         news = self._news.get(allocation)
@@ -99,3 +131,6 @@ class LogFiles:
 
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    async def _search(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._searching, work)

@@ -67,6 +67,8 @@ SEGMENTS = (
     " ORDER BY offset"
 )
 PIECES = "SELECT offset, records FROM pieces WHERE output = ? AND offset >= ? ORDER BY offset"
+HAS_SEGMENT = "SELECT 1 FROM segments WHERE output = ? AND offset = ?"
+LAST_PIECE = "SELECT offset, records FROM pieces WHERE output = ? ORDER BY offset DESC LIMIT 1"
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

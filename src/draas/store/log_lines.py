@@ -5,13 +5,14 @@ pieces of that size, each with a number of its own and `partial`, so that memory
 joined (and a newline put after each that is not partial), lines give the output back byte for byte.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Sequence
 
 from draas.store.grep import compile_grep
 from draas.store.logs import Line, Query
-from draas.wire.records import Stream, pack, unpack
+from draas.wire.records import Stream, pack, spans, unpack
 
 MAX_LINE_BYTES = 64 * 1024
+_STREAMS = {int(stream): stream for stream in Stream}
 
 
 class LineCutter:
@@ -28,30 +29,27 @@ class LineCutter:
         """The unfinished lines, as records."""
         return b"".join(pack(stream, at_ms, data) for stream, (at_ms, data) in self._rests.items())
 
-    def feed(self, records: bytes) -> Iterator[Line]:
+    def feed(self, records: bytes) -> list[Line]:
         """The lines that `records` make whole. Raises ValueError where they are no records."""
-        for record in unpack(records):
-            at_ms, before = self._rests.pop(record.stream, (record.at_ms, b""))
-            *whole, rest = (before + record.data).split(b"\n")
-            stream = Stream(record.stream)
-            for data in whole:
-                if len(data) >= MAX_LINE_BYTES:
-                    data = yield from self._cut(stream, at_ms, data)
-                yield Line(self.number, at_ms, stream, data)
-                self.number += 1
-                at_ms = record.at_ms
-            if len(rest) >= MAX_LINE_BYTES:
-                rest = yield from self._cut(stream, at_ms, rest)
+        lines: list[Line] = []
+        for kind, record_ms, start, stop in spans(records):
+            at_ms, before = self._rests.pop(kind, (record_ms, b""))
+            data = before + records[start:stop] if before else records[start:stop]
+            whole = data.split(b"\n")
+            rest = whole.pop()
+            stream, number, is_long = _STREAMS[kind], self.number, len(data) >= MAX_LINE_BYTES
+            for line in whole:
+                if is_long and len(line) >= MAX_LINE_BYTES:
+                    line, number = _cut_pieces(lines, number, at_ms, stream, line)
+                lines.append(Line(number, at_ms, stream, line))
+                number += 1
+                at_ms = record_ms
+            if is_long and len(rest) >= MAX_LINE_BYTES:
+                rest, number = _cut_pieces(lines, number, at_ms, stream, rest)
+            self.number = number
             if rest:
-                self._rests[record.stream] = (at_ms, rest)
-
-    def _cut(self, stream: Stream, at_ms: int, data: bytes) -> Generator[Line, None, bytes]:
-        at = 0
-        while len(data) - at >= MAX_LINE_BYTES:
-            yield Line(self.number, at_ms, stream, data[at : at + MAX_LINE_BYTES], partial=True)
-            self.number += 1
-            at += MAX_LINE_BYTES
-        return data[at:]
+                self._rests[kind] = (at_ms, rest)
+        return lines
 
     def skim(self, records: bytes) -> tuple[int, int]:
         """As `feed`, for whom only the count matters; returns the first and last time (ms) among the lines.
@@ -59,9 +57,9 @@ class LineCutter:
         (0, 0) where no line became whole.
         """
         first_ms = last_ms = 0
-        for record in unpack(records):
-            at_ms, before = self._rests.pop(record.stream, (record.at_ms, b""))
-            data = before + record.data if before else record.data
+        for kind, record_ms, start, stop in spans(records):
+            at_ms, before = self._rests.pop(kind, (record_ms, b""))
+            data = before + records[start:stop] if before else records[start:stop]
             end = data.rfind(b"\n") + 1
             if len(data) < MAX_LINE_BYTES:
                 count = data.count(b"\n") if end else 0
@@ -74,9 +72,9 @@ class LineCutter:
             if count:
                 self.number += count
                 first_ms = min(first_ms or at_ms, at_ms)
-                last_ms = max(last_ms, at_ms, record.at_ms)
+                last_ms = max(last_ms, at_ms, record_ms)
             if rest:
-                self._rests[record.stream] = (record.at_ms if end else at_ms, rest)
+                self._rests[kind] = (record_ms if end else at_ms, rest)
         return first_ms, last_ms
 
     def finish(self) -> list[Line]:
@@ -85,6 +83,15 @@ class LineCutter:
             Line(number, at_ms, Stream(stream), data, partial=True)
             for number, (stream, (at_ms, data)) in enumerate(self._rests.items(), self.number)
         ]
+
+
+def _cut_pieces(lines: list[Line], number: int, at_ms: int, stream: Stream, data: bytes) -> tuple[bytes, int]:
+    """Cut what fills whole pieces off `data`: what remains of it, and the next number."""
+    at = 0
+    while len(data) - at >= MAX_LINE_BYTES:
+        lines.append(Line(number, at_ms, stream, data[at : at + MAX_LINE_BYTES], True))
+        number, at = number + 1, at + MAX_LINE_BYTES
+    return data[at:], number
 
 
 class Filter:
@@ -103,10 +110,13 @@ class Filter:
             return False
         return self._until_ms is None or first_ms < self._until_ms
 
-    def matches(self, line: Line) -> bool:
-        return (
-            (self._stream is None or line.stream is self._stream)
+    def select(self, lines: Sequence[Line]) -> list[Line]:
+        """Those of `lines` that are wanted."""
+        found = [
+            line
+            for line in lines
+            if (self._stream is None or line.stream is self._stream)
             and (self._since_ms is None or line.at_ms >= self._since_ms)
             and (self._until_ms is None or line.at_ms < self._until_ms)
-            and (self._grep is None or self._grep(line.data))
-        )
+        ]
+        return self._grep.select(found) if self._grep is not None and found else found

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from draas.model.allocation import AllocationId
 from draas.store import log_index as index
 from draas.store.log_lines import Filter, LineCutter
@@ -13,8 +15,10 @@ from draas.store.log_writer import segment_path
 from draas.store.logs import Line, Query
 from draas.wire.records import Stream, payload_bytes, skip
 
+log = structlog.get_logger(__name__)
+
 BATCH_LINES = 4_000  # of one answer; more are asked for by another call
-SCAN_BYTES = 4 * 1024 * 1024  # looked at in one call, so that a search does not hold the reader for long
+SCAN_BYTES = 4 * 1024 * 1024  # looked at in one call, so that one reader does not hold up the others for long
 
 
 @dataclass(slots=True)
@@ -55,7 +59,8 @@ class _Held:
 class LogReader:
     """Reads index and files. Raises StoreFailure."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scan_bytes: int = SCAN_BYTES) -> None:
+        self._scan_bytes = scan_bytes
         self._folder = folder
         self._path = folder / "index.db"
         self._db = index.connect(self._path, read_only=True)
@@ -81,7 +86,7 @@ class LogReader:
             self._begin(cursor, held, final=closed or not follow)
         more = bool(cursor.ready) or self._scan(cursor, held)
         if not more and (closed or not follow):
-            cursor.ready += [line for line in cursor.cutter.finish() if self._is_wanted(cursor, line)]
+            cursor.ready += self._select(cursor, cursor.cutter.finish())
             cursor.cutter = LineCutter(cursor.cutter.number)
         return Step(*self._hand_out(cursor, more), closed=closed)
 
@@ -123,64 +128,89 @@ class LogReader:
         tail, cursor.tail = cursor.tail or 0, None
         row = held.row
         _place(cursor, row.tail_offset, row.tail_line, row.tail_carry)
-        found = [
-            line for _, records in held.pieces for line in cursor.cutter.feed(records) if self._is_wanted(cursor, line)
-        ]
+        found = self._select(cursor, [line for _, records in held.pieces for line in cursor.cutter.feed(records)])
         cursor.offset = row.tail_offset + sum(payload_bytes(records) for _, records in held.pieces)
         if final:
-            found += [line for line in cursor.cutter.finish() if self._is_wanted(cursor, line)]
+            found += self._select(cursor, cursor.cutter.finish())
             cursor.cutter = LineCutter(cursor.cutter.number)
         for segment in reversed(held.segments):
             if len(found) >= tail:
                 break
             if segment.end_line - 1 > cursor.after_line and cursor.wanted.may_match(segment.first_ms, segment.last_ms):
-                lines = LineCutter(segment.first_line, segment.carry).feed(self._unpack(held.row.number, segment))
-                found = [line for line in lines if self._is_wanted(cursor, line)] + found
+                found = self._segment_lines(cursor, held, segment) + found
         cursor.ready = found[len(found) - tail if tail < len(found) else 0 :]
+
+    def _segment_lines(self, cursor: Cursor, held: _Held, segment: index.SegmentRow) -> list[Line]:
+        try:
+            records = self._unpack(held.row.number, segment)
+        except _Damage:
+            return self._notice(held, segment, next(end for end in _ends(held) if end > segment.offset))
+        return self._select(cursor, LineCutter(segment.first_line, segment.carry).feed(records))
 
     # --- onwards ---
 
     def _scan(self, cursor: Cursor, held: _Held) -> bool:
         """Read on until there is a batch, the end, or enough has been looked at. Returns whether there is more to read."""
         seen = 0
-        for records in self._from(cursor, held):
-            if len(cursor.ready) >= BATCH_LINES or seen >= SCAN_BYTES:
+        for records, end in self._from(cursor, held):
+            if len(cursor.ready) >= BATCH_LINES or seen >= self._scan_bytes:
                 return True
-            cursor.ready += [line for line in cursor.cutter.feed(records) if self._is_wanted(cursor, line)]
-            size = payload_bytes(records)
-            cursor.offset = (cursor.offset or 0) + size
-            seen += size
+            cursor.ready += self._select(cursor, cursor.cutter.feed(records))
+            seen += end - (cursor.offset or 0)
+            cursor.offset = end
         return False
 
-    def _from(self, cursor: Cursor, held: _Held) -> Iterator[bytes]:
-        """Records from the cursor on; segments that cannot hold anything wanted are passed over."""
-        for segment, end in zip(held.segments, _ends(held), strict=True):
-            at = cursor.offset or 0
-            if end <= at:
+    def _from(self, cursor: Cursor, held: _Held) -> Iterator[tuple[bytes, int]]:
+        """Records from the cursor on, and where they end. Segments that cannot hold anything wanted are passed over."""
+        for at, (segment, end) in enumerate(zip(held.segments, _ends(held), strict=True), 1):
+            offset = cursor.offset or 0
+            if end <= offset:
                 continue
+            following = held.segments[at] if at < len(held.segments) else None
             if not cursor.wanted.may_match(segment.first_ms, segment.last_ms):
-                following = next((s for s in held.segments if s.offset == end), None)
-                line, carry = (
-                    (following.first_line, following.carry) if following else (held.row.tail_line, held.row.tail_carry)
-                )
-                _place(cursor, end, line, carry)
+                _place_after(cursor, held, following)
                 continue
-            records = self._unpack(held.row.number, segment)
-            yield skip(records, at - segment.offset) if at > segment.offset else records
-        yield from (records for offset, records in held.pieces if offset >= (cursor.offset or 0))
+            try:
+                records = self._unpack(held.row.number, segment)
+            except _Damage:
+                cursor.ready += self._notice(held, segment, end)
+                _place_after(cursor, held, following)
+                continue
+            yield skip(records, offset - segment.offset) if offset > segment.offset else records, end
+        for offset, records in held.pieces:
+            if offset >= (cursor.offset or 0):
+                yield records, offset + payload_bytes(records)
 
-    def _is_wanted(self, cursor: Cursor, line: Line) -> bool:
-        return line.number > cursor.after_line and (cursor.wanted.takes_all or cursor.wanted.matches(line))
+    def _select(self, cursor: Cursor, lines: list[Line]) -> list[Line]:
+        """Those that are wanted of consecutive `lines`."""
+        if lines and lines[0].number <= cursor.after_line:
+            lines = lines[cursor.after_line + 1 - lines[0].number :]
+        return lines if cursor.wanted.takes_all or not lines else cursor.wanted.select(lines)
 
     def _unpack(self, number: int, segment: index.SegmentRow) -> bytes:
+        """A segment's records. Raises _Damage."""
         try:
             file = os.open(segment_path(self._folder, number), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return b""  # deleted since the index was read
-        try:
-            return zlib.decompress(os.pread(file, segment.stored, segment.place))
-        finally:
-            os.close(file)
+            try:
+                return zlib.decompress(os.pread(file, segment.stored, segment.place))
+            finally:
+                os.close(file)
+        except (OSError, zlib.error) as error:
+            raise _Damage(str(error)) from error
+
+    def _notice(self, held: _Held, segment: index.SegmentRow, end: int) -> list[Line]:
+        """In the place of what cannot be read, for the rest is worth having. Nothing where it was deleted meanwhile."""
+        with index.transaction(self._db, self._path, "BEGIN"):
+            there = self._db.execute(index.HAS_SEGMENT, (held.row.number, segment.offset)).fetchone()
+        if there is None:
+            return []
+        log.error("a part of an output cannot be read", file=str(segment_path(self._folder, held.row.number)))
+        told = f"{end - segment.offset} bytes of this output are damaged on the controller's disk"
+        return [Line(segment.first_line, segment.last_ms, Stream.NOTICE, told.encode())]
+
+
+class _Damage(Exception):
+    """A segment that is not there or does not unpack."""
 
 
 def _ends(held: _Held) -> list[int]:
@@ -189,6 +219,14 @@ def _ends(held: _Held) -> list[int]:
 
 def _place(cursor: Cursor, offset: int, line: int, carry: bytes) -> None:
     cursor.offset, cursor.cutter = offset, LineCutter(line, carry)
+
+
+def _place_after(cursor: Cursor, held: _Held, following: index.SegmentRow | None) -> None:
+    """To where `following` begins, or where there is none, the tail."""
+    if following is not None:
+        _place(cursor, following.offset, following.first_line, following.carry)
+    else:
+        _place(cursor, held.row.tail_offset, held.row.tail_line, held.row.tail_carry)
 
 
 def _expired_line() -> Line:

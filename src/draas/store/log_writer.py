@@ -8,8 +8,10 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+import structlog
 
 from draas.lib import clock
 from draas.model.allocation import AllocationId
@@ -17,6 +19,8 @@ from draas.store import log_index as index
 from draas.store.log_lines import LineCutter
 from draas.wire.link import LogChunk
 from draas.wire.records import payload_bytes, skip
+
+log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES = 512 * 1024  # enough to compress well; a reader that wants one line unpacks no more than this in 2 ms
 CLOSED_SEGMENT_BYTES = (
@@ -30,12 +34,15 @@ CAP_SLACK_BYTES = 16 * 1024 * 1024
 
 @dataclass(slots=True)
 class Output:
-    """The writer's knowledge of one output: its row, and the tail that is in no segment yet."""
+    """The writer's knowledge of one output. Not its tail: 2,000 of those would be a gigabyte."""
 
     row: index.OutputRow
     end: int
-    tail: list[bytes] = field(default_factory=list)
-    tail_bytes: int = 0
+
+    @property
+    def tail_bytes(self) -> int:
+        """How much is in no segment yet."""
+        return self.end - self.row.tail_offset
 
 
 class LogWriter:
@@ -75,16 +82,18 @@ class LogWriter:
             found = {id: self._find(id) for id in allocations}
         return {id: output.end if output is not None else 0 for id, output in found.items()}
 
-    def close_output(self, allocation: AllocationId) -> None:
-        """See LogStore.close_output."""
+    def close_outputs(self, allocations: Sequence[AllocationId]) -> None:
+        """See LogStore.close_output; all of them in one transaction."""
+        touched: dict[AllocationId, Output] = {}
         try:
             with index.transaction(self._db, self._path):
-                output = self._recall(allocation)
-                self._shut(output)
+                for id in allocations:
+                    touched[id] = touched.get(id) or self._recall(id)
+                    self._shut(touched[id])
         except BaseException:
-            self._forget([allocation])
+            self._forget(allocations)
             raise
-        self._remember({allocation: output})
+        self._remember(touched)
 
     def drop(self, allocations: Iterable[AllocationId]) -> None:
         """See LogStore.drop."""
@@ -121,10 +130,9 @@ class LogWriter:
         if row is None:
             return None
         output = Output(index.OutputRow(*row), end=row[4])
-        for _, records in self._db.execute(index.PIECES, (output.row.number, 0)):
-            output.tail.append(records)
-            output.tail_bytes += payload_bytes(records)
-        output.end += output.tail_bytes
+        last = self._db.execute(index.LAST_PIECE, (output.row.number,)).fetchone()
+        if last is not None:
+            output.end = last[0] + payload_bytes(last[1])
         return output
 
     def _recall(self, id: AllocationId) -> Output:
@@ -149,20 +157,23 @@ class LogWriter:
             self._open.pop(id, None)
 
     def _take(self, output: Output, chunk: LogChunk) -> int:
-        """Add what is new of `chunk`; returns the output's end."""
+        """Add what is new of `chunk`, nothing where it is not made of records; returns the output's end."""
+        try:
+            size = payload_bytes(chunk.records)
+        except ValueError as error:  # one agent's nonsense must not keep the output of all others from being stored
+            log.warning("a piece of output is not made of records", allocation=chunk.allocation, reason=str(error))
+            return output.end
         if output.row.expired or output.end >= self._cap_bytes:
-            return chunk.offset + payload_bytes(chunk.records)  # told to be stored, so that nobody sends it for ever
+            return chunk.offset + size  # told to be stored, so that nobody sends it for ever
         if chunk.offset > output.end:
             return output.end
         known = output.end - chunk.offset
-        records = skip(chunk.records, known) if known else chunk.records
-        size = payload_bytes(records)
+        size = max(size - known, 0)
         if size:
-            output.tail.append(records)
-            output.tail_bytes += size
+            records = skip(chunk.records, known) if known else chunk.records
             output.end += size
             if output.tail_bytes >= SEGMENT_BYTES:
-                self._write_segment(output)
+                self._write_segment(output, records)
             else:
                 put = "INSERT INTO pieces (output, offset, records) VALUES (?, ?, ?)"
                 self._db.execute(put, (output.row.number, output.end - size, records))
@@ -179,9 +190,11 @@ class LogWriter:
         self._db.execute("UPDATE outputs SET closed_at = ? WHERE number = ?", (now, output.row.number))
         output.row = output.row._replace(closed_at=now)
 
-    def _write_segment(self, output: Output) -> None:
-        """The whole tail becomes a segment."""
-        row, records = output.row, b"".join(output.tail)
+    def _write_segment(self, output: Output, newest: bytes = b"") -> None:
+        """The whole tail, and records that are no piece of it yet, become a segment."""
+        row = output.row
+        pieces = self._db.execute(index.PIECES, (row.number, row.tail_offset)).fetchall()
+        records = b"".join([*(records for _, records in pieces), newest])
         cutter = LineCutter(row.tail_line, row.tail_carry)
         first_ms, last_ms = cutter.skim(records)
         packed = zlib.compress(records, COMPRESSION)
@@ -206,7 +219,6 @@ class LogWriter:
         change = "UPDATE outputs SET stored = ?, tail_offset = ?, tail_line = ?, tail_carry = ? WHERE number = ?"
         self._db.execute(change, (*tail, row.number))
         output.row = index.OutputRow(row.number, row.closed_at, row.expired, *tail)
-        output.tail, output.tail_bytes = [], 0
 
     def _write_file(self, number: int, place: int, packed: bytes) -> None:
         path = segment_path(self._folder, number)

@@ -37,7 +37,7 @@ class LogStore(Protocol):
         """Store what is new of `chunks` durably; returns the durable end offset of each allocation among them.
 
         A chunk that starts below the end is cut, one that starts above it is dropped (the returned end tells the agent to
-        send again from there).
+        send again from there), and so is one that is not made of records. Of a dropped output the end is UNWANTED.
         """
         ...
 
@@ -58,7 +58,7 @@ class LogStore(Protocol):
         ...
 
     async def drop(self, allocations: Sequence[AllocationId]) -> None:
-        """Delete all of these allocations' output."""
+        """Delete all of these allocations' output. Followers end; what an agent still sends of it is not stored."""
         ...
 
     async def close(self) -> None: ...

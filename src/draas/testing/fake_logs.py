@@ -7,7 +7,7 @@ from functools import partial
 from draas.model.allocation import AllocationId
 from draas.store.log_lines import Filter, LineCutter
 from draas.store.logs import Line, Query
-from draas.wire.link import LogChunk
+from draas.wire.link import UNWANTED, LogChunk
 from draas.wire.records import Stream, pack, payload_bytes, skip
 
 
@@ -17,7 +17,7 @@ class FakeLogs:
     def __init__(self) -> None:
         self._records: dict[AllocationId, bytes] = {}
         self._closed: set[AllocationId] = set()
-        self._drops: dict[AllocationId, int] = {}  # how often; a follower ends when its output is dropped
+        self._dropped: set[AllocationId] = set()
         self._changed = asyncio.Condition()
 
     async def write(
@@ -32,12 +32,16 @@ class FakeLogs:
         for chunk in chunks:
             held = self._records.get(chunk.allocation, b"")
             end = payload_bytes(held)
-            if chunk.offset <= end:
-                self._records[chunk.allocation] = held + skip(chunk.records, end - chunk.offset)
+            if chunk.offset <= end and chunk.allocation not in self._dropped:
+                try:
+                    self._records[chunk.allocation] = held + skip(chunk.records, end - chunk.offset)
+                except ValueError:
+                    continue
                 if chunk.last:
                     self._closed.add(chunk.allocation)
         await self._tell()
-        return await self.ends([chunk.allocation for chunk in chunks])
+        ends = await self.ends([chunk.allocation for chunk in chunks])
+        return {id: UNWANTED if id in self._dropped else end for id, end in ends.items()}
 
     async def ends(self, allocations: Sequence[AllocationId]) -> Mapping[AllocationId, int]:
         return {id: payload_bytes(self._records.get(id, b"")) for id in allocations}
@@ -51,12 +55,12 @@ class FakeLogs:
 
     async def read(self, allocation: AllocationId, query: Query, follow: bool = False) -> AsyncIterator[list[Line]]:
         wanted, left = Filter(query), query.limit
-        after, tail, drops = query.after_line, query.tail, self._drops.get(allocation)
-        while self._drops.get(allocation) == drops:
+        after, tail = query.after_line, query.tail
+        while allocation not in self._dropped:
             closed, held = allocation in self._closed, self._records.get(allocation, b"")
             cutter = LineCutter()
             lines = [*cutter.feed(held), *(cutter.finish() if closed or not follow else ())]
-            matching = [line for line in lines if line.number > after and wanted.matches(line)]
+            matching = wanted.select([line for line in lines if line.number > after])
             if tail is not None:
                 matching, tail = matching[len(matching) - tail if tail < len(matching) else 0 :], None
             if left is not None:
@@ -68,24 +72,21 @@ class FakeLogs:
             if closed or not follow or left == 0:
                 return
             async with self._changed:
-                await self._changed.wait_for(partial(self._is_news, allocation, held, drops))
+                await self._changed.wait_for(partial(self._is_news, allocation, held))
 
-    def _is_news(self, allocation: AllocationId, held: bytes, drops: int | None) -> bool:
-        return (
-            allocation in self._closed
-            or self._records.get(allocation, b"") != held
-            or self._drops.get(allocation) != drops
-        )
+    def _is_news(self, allocation: AllocationId, held: bytes) -> bool:
+        return allocation in self._closed or self._records.get(allocation, b"") != held or allocation in self._dropped
 
     async def drop(self, allocations: Sequence[AllocationId]) -> None:
         for id in allocations:
             self._records.pop(id, None)
             self._closed.discard(id)
-            self._drops[id] = self._drops.get(id, 0) + 1
+            self._dropped.add(id)
         await self._tell()
 
     async def close(self) -> None:
-        return None
+        """As a controller's end: at its next start nobody knows any more what was dropped."""
+        self._dropped.clear()
 
     async def _tell(self) -> None:
         async with self._changed:

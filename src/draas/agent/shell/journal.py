@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from draas.model.allocation import AllocationId
+from draas.model.job import RuntimeName
 from draas.wire.link import Assignment
 
 
@@ -27,6 +28,12 @@ class Journal:
         """The assignment of this id, if it was taken before."""
         raw = self._known.get(id)
         return msgspec.msgpack.decode(raw, type=Assignment) if raw is not None else None
+
+    def has(self, runtime: RuntimeName) -> bool:
+        """Whether any assignment of this runtime was taken and not dropped."""
+        return any(
+            assignment is not None and assignment.runtime is runtime for assignment in map(self.get, self._known)
+        )
 
     def put(self, assignment: Assignment) -> None:
         """Remember it."""

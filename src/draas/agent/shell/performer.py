@@ -1,7 +1,7 @@
 """The performer: carries out the core's instructions and feeds back what came of them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 
 import structlog
 
@@ -52,10 +52,15 @@ class Performer:
             self._begin(instruction)
         self._on_news()
 
-    async def adopt(self) -> bool:
-        """Take over what the runtimes still have. False where one of them could not be asked."""
+    async def adopt(self, away: Collection[RuntimeName] = ()) -> bool:
+        """Take over what the runtimes still have. False where one of them could not be asked.
+
+        One that is `away` and was given nothing as far as the journal knows is not waited for: a machine need not have an engine.
+        """
         complete = True
         for name, runtime in self._runtimes.items():
+            if name in away and not self._journal.has(name):
+                continue
             try:
                 found = await runtime.found()
             except RuntimeFailure as failure:

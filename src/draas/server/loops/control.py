@@ -174,7 +174,8 @@ class ControlLoop:
                 watching.set_result(None)
 
     async def _close_outputs(self, plan: Plan) -> None:
-        """Tell the log store which outputs end without their agent saying so."""
+        """Tell the log store which outputs end without their agent saying so, and which nobody will read."""
+        ended = []
         for job in plan.jobs:
             last = job.attempts[-1] if job.attempts else None
             if (
@@ -182,10 +183,16 @@ class ControlLoop:
                 and last.ended
                 and (last.state is AllocationState.LOST or last.observed.started_at is None)
             ):
-                await self.logs.close_output(last.id)
-        if plan.gone_jobs:
-            gone = [self._deleted.pop(id, None) for id in plan.gone_jobs]
-            await self.logs.drop([attempt.id for job in gone if job is not None for attempt in job.attempts])
+                ended.append(last.id)
+        gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
+        try:
+            await asyncio.gather(*(self.logs.close_output(id) for id in ended))
+            if plan.gone_jobs:
+                await self.logs.drop([attempt.id for job in gone for attempt in job.attempts])
+        except (
+            StoreFailure
+        ) as failure:  # what was decided is durable and goes on; output of it is left open, or left over
+            log.error("ends of output cannot be stored", reason=failure.detail)
 
     def post(self, item: Item) -> None:
         """Put something into the next tick. What it returns, if anything, is its work in slices."""
