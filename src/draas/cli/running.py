@@ -67,10 +67,10 @@ def _loop_factory() -> Any:
 
 async def _run(work: Coroutine[Any, Any, None]) -> bool:
     """Whether a signal ended `work`, whatever error it ended with then."""
-    from draas.lib.garbage import collect_seldom
+    from draas.lib.pauses import avoid_pauses
 
     task = asyncio.ensure_future(work)
-    collecting = asyncio.ensure_future(collect_seldom())
+    calming = asyncio.ensure_future(avoid_pauses())
     loop = asyncio.get_running_loop()
     asked: list[None] = []
 
@@ -90,5 +90,5 @@ async def _run(work: Coroutine[Any, Any, None]) -> bool:
         if not asked:
             raise
     finally:
-        collecting.cancel()
+        calming.cancel()
     return bool(asked)
