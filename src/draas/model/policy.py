@@ -23,7 +23,7 @@ class Policy:
     log_cap_bytes: int = 100_000_000
     job_retention_s: float = 30 * 86400.0
     log_retention_s: float = 14 * 86400.0
-    placements_per_tick: int = 128  # keeps a tick, and so the wait of an API call, short
+    placements_per_tick: int = 256  # keeps a tick, and so the wait of an API call, short
     default_image: str = SAMPLE_IMAGE  # of container jobs that name none
 
     def heartbeat_of(self, nodes: int) -> float:

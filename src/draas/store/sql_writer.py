@@ -46,7 +46,7 @@ from draas.store.stored import (
 PRUNE_EVERY_S = 1.0
 PRUNE_AT_ONCE = 1000  # some 3 ms of a commit; more than one controller can answer in a second
 IDS_AT_ONCE = 500
-ROWS_A_STEP = (128, 16)
+ROWS_A_STEP = (128, 16)  # the largest first
 Row = tuple[Any, ...]
 _DIALECT = sqlite.dialect()
 
@@ -63,9 +63,8 @@ class Batch:
         assert compiled.positiontup == list(names), (compiled.positiontup, names)
         sql, row = str(compiled), repeated
         assert row is None or sql.count(row) == 1, sql
-        self._sql = {1: sql} | {
-            size: sql.replace(row, ", ".join([row] * size)) for size in ROWS_A_STEP if row is not None
-        }
+        self._one = sql
+        self._many = [(size, sql.replace(row, ", ".join([row] * size))) for size in ROWS_A_STEP] if row else []
 
     def run(self, cursor: DBAPICursor, rows: Sequence[Row]) -> int:
         """How many rows it changed.
@@ -73,15 +72,15 @@ class Batch:
         Many rows are one step of SQLite where that can be: the driver gives up the interpreter's lock for each step, and
         waits for it after each while the event loop is busy.
         """
+        if not rows:
+            return 0
         at, before = 0, cursor.connection.total_changes  # rowcount knows nothing of a statement that begins with WITH
-        for size, sql in sorted(self._sql.items(), reverse=True):
-            if size == 1:
-                if at < len(rows):
-                    cursor.executemany(sql, rows[at:])
-                break
+        for size, sql in self._many:
             while len(rows) - at >= size:
                 cursor.execute(sql, tuple(chain.from_iterable(rows[at : at + size])))
                 at += size
+        if at < len(rows):
+            cursor.executemany(self._one, rows[at:])
         return int(cursor.connection.total_changes - before)
 
 

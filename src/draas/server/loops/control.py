@@ -34,7 +34,6 @@ log = structlog.get_logger(__name__)
 TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
 SLICE_S = 0.01  # how long a tick goes on before API calls and links have their turn
 TAKE_S = 0.01  # of what people ask, and again of what agents say, for one tick: all in it wait for its end
-SENT_AT_ONCE = 32  # orders, before API calls have their turn
 COMMIT_AGAIN_S = 1.0
 EVENTS_PAGE = 500
 
@@ -170,10 +169,8 @@ class ControlLoop:
                 waiting.set_result(reply)
         for follow_up in tick.then:  # a welcome among them comes before what has changed since
             follow_up()
-        for at, (node_id, assign) in enumerate(tick.orders.items(), 1):
+        for node_id, assign in tick.orders.items():
             self.send_orders(node_id, assign)
-            if at % SENT_AT_ONCE == 0:
-                await asyncio.sleep(0)
         if tick.write.plan.events:
             self._new_events.set()
             self._new_events = asyncio.Event()
