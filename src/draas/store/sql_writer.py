@@ -54,16 +54,20 @@ _DIALECT = sqlite.dialect()
 class Batch:
     """A statement compiled once. It goes straight to the driver: Core's executemany costs three times as much for many rows.
 
-    Values come in the order of `names`; `repeated` is the part of the text that stands for one row.
+    Values come in the order of `names`. `repeated` is the part of the text that stands for one row: of `statement`, or of
+    `many` where many rows need another one.
     """
 
-    def __init__(self, statement: Executable, names: Sequence[str], repeated: str | None = None) -> None:
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-        assert isinstance(compiled, SQLCompiler)
-        assert compiled.positiontup == list(names), (compiled.positiontup, names)
-        sql, row = str(compiled), repeated
+    def __init__(
+        self,
+        statement: Executable,
+        names: Sequence[str],
+        repeated: str | None = None,
+        many: Executable | None = None,
+    ) -> None:
+        sql, row = _text(statement if many is None else many, names), repeated
         assert row is None or sql.count(row) == 1, sql
-        self._one = sql
+        self._one = sql if many is None else _text(statement, names)
         self._many = [(size, sql.replace(row, ", ".join([row] * size))) for size in ROWS_A_STEP] if row else []
 
     def run(self, cursor: DBAPICursor, rows: Sequence[Row]) -> int:
@@ -82,6 +86,13 @@ class Batch:
         if at < len(rows):
             cursor.executemany(self._one, rows[at:])
         return int(cursor.connection.total_changes - before)
+
+
+def _text(statement: Executable, names: Sequence[str]) -> str:
+    compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup == list(names), (compiled.positiontup, names)
+    return str(compiled)
 
 
 def _places(count: int) -> str:
@@ -112,10 +123,11 @@ def remove(table: Table, *names: str) -> Batch:
 def _move(*names: str) -> Batch:
     """Give columns of jobs that are there new values."""
     all_names = (*names, "at_seq")
+    one = update(jobs).where(jobs.c.seq == bindparam("at_seq")).values({name: bindparam(name) for name in names})
     row: Row = tuple(bindparam(name) for name in all_names)
     given = values(*(column(name) for name in all_names), name="given").data([row]).cte("given")
-    changed = update(jobs).where(jobs.c.seq == given.c.at_seq).values({name: given.c[name] for name in names})
-    return Batch(changed, all_names, _places(len(all_names)))
+    many = update(jobs).where(jobs.c.seq == given.c.at_seq).values({name: given.c[name] for name in names})
+    return Batch(one, all_names, _places(len(all_names)), many)
 
 
 PUT_JOBS, PUT_SPECS = upsert(jobs, "id"), insert_new(job_specs)
