@@ -250,7 +250,7 @@ def profile(pid: int) -> Callable[[], None]:
     """With PROFILE=file, py-spy (to be installed beforehand) writes there where the controller's time went."""
     if (into := os.environ.get("PROFILE")) is None:
         return lambda: None
-    spying = subprocess.Popen(["py-spy", "record", "-p", str(pid), "-r", "200", "-f", "raw", "-o", into])
+    spying = subprocess.Popen(["py-spy", "record", "--gil", "-p", str(pid), "-r", "200", "-f", "raw", "-o", into])
 
     def stop() -> None:
         spying.send_signal(signal.SIGINT)

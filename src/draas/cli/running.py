@@ -67,7 +67,10 @@ def _loop_factory() -> Any:
 
 async def _run(work: Coroutine[Any, Any, None]) -> bool:
     """Whether a signal ended `work`, whatever error it ended with then."""
+    from draas.lib.pauses import avoid_pauses
+
     task = asyncio.ensure_future(work)
+    calming = asyncio.ensure_future(avoid_pauses())
     loop = asyncio.get_running_loop()
     asked: list[None] = []
 
@@ -86,4 +89,6 @@ async def _run(work: Coroutine[Any, Any, None]) -> bool:
     except OSError:
         if not asked:
             raise
+    finally:
+        calming.cancel()
     return bool(asked)

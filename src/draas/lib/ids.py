@@ -8,8 +8,12 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o
 RANDOM_BITS = 50  # 2**25 ids in one millisecond before a clash is likely
 
 
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+
+
 def _base32(value: int, width: int) -> str:
-    return "".join(ALPHABET[(value >> shift) & 31] for shift in range(5 * (width - 1), -1, -5))
+    """`width` is even."""
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(5 * (width - 2), -1, -10)])
 
 
 def new(prefix: str) -> str:

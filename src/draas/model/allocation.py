@@ -1,9 +1,10 @@
 """Allocation: one placement of a job's attempt on one node. The only thing an agent knows."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
+from draas.lib.values import replace
 from draas.model.state import advance
 
 AllocationId = NewType("AllocationId", str)

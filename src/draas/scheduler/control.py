@@ -6,8 +6,8 @@ made durable, and after that has happened, `orders` what the agents are to be to
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
+from draas.lib.values import replace
 from draas.model.allocation import AllocationId, NodeId, Observed, is_news
 from draas.model.cluster import Cluster
 from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs

@@ -1,10 +1,10 @@
 """Jobs: what a command or a report means for a job and for those that need it. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from draas.lib.backoff import equal_jitter
+from draas.lib.values import replace
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, Observed
 from draas.model.cluster import Cluster
 from draas.model.command import SubmitJobs
@@ -33,7 +33,7 @@ def event_of(job: Job, now: float, **detail: str | int | float | bool | None) ->
 
 def move(job: Job, state: JobState, **changes: object) -> Job:
     """`job` in `state`, by the table."""
-    return replace(job, state=advance(JOB_TABLE, job.state, state, job), **changes)  # type: ignore[arg-type]
+    return replace(job, state=advance(JOB_TABLE, job.state, state, job), **changes)
 
 
 # --- submitting ---

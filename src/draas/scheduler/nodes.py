@@ -5,8 +5,8 @@ ending jobs may release the same third one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
+from draas.lib.values import replace
 from draas.model.allocation import AllocationId, AllocationState, Cause, NodeId, Observed, is_news
 from draas.model.cluster import Cluster
 from draas.model.command import PatchNode

@@ -281,4 +281,4 @@ class _Draft:
         """Give back all that was booked here."""
         if self._used_before is not None:
             self._books.used[:, : self._books.count] = self._used_before
-            self._books.touch_all(np.unique(np.array(self._rows, np.intp)))
+            self._books.touch_all(np.array(sorted(set(self._rows)), np.intp))  # np.unique imports 90 ms of NumPy

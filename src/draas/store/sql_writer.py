@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Executable, Table, bindparam, column, delete, select, update, values
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -45,6 +46,7 @@ from draas.store.stored import (
 PRUNE_EVERY_S = 1.0
 PRUNE_AT_ONCE = 1000  # some 3 ms of a commit; more than one controller can answer in a second
 IDS_AT_ONCE = 500
+ROWS_A_STEP = (128, 16)  # the largest first
 Row = tuple[Any, ...]
 _DIALECT = sqlite.dialect()
 
@@ -52,21 +54,49 @@ _DIALECT = sqlite.dialect()
 class Batch:
     """A statement compiled once. It goes straight to the driver: Core's executemany costs three times as much for many rows.
 
-    Values come in the order of `names`.
+    Values come in the order of `names`. `repeated` is the part of the text that stands for one row: of `statement`, or of
+    `many` where many rows need another one.
     """
 
-    def __init__(self, statement: Executable, names: Sequence[str]) -> None:
-        compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
-        assert isinstance(compiled, SQLCompiler)
-        assert compiled.positiontup == list(names), (compiled.positiontup, names)
-        self._sql = str(compiled)
+    def __init__(
+        self,
+        statement: Executable,
+        names: Sequence[str],
+        repeated: str | None = None,
+        many: Executable | None = None,
+    ) -> None:
+        sql, row = _text(statement if many is None else many, names), repeated
+        assert row is None or sql.count(row) == 1, sql
+        self._one = sql if many is None else _text(statement, names)
+        self._many = [(size, sql.replace(row, ", ".join([row] * size))) for size in ROWS_A_STEP] if row else []
 
     def run(self, cursor: DBAPICursor, rows: Sequence[Row]) -> int:
-        """How many rows it changed."""
+        """How many rows it changed.
+
+        Many rows are one step of SQLite where that can be: the driver gives up the interpreter's lock for each step, and
+        waits for it after each while the event loop is busy.
+        """
         if not rows:
             return 0
-        cursor.executemany(self._sql, rows)
-        return cursor.rowcount
+        at, before = 0, cursor.connection.total_changes  # rowcount knows nothing of a statement that begins with WITH
+        for size, sql in self._many:
+            while len(rows) - at >= size:
+                cursor.execute(sql, tuple(chain.from_iterable(rows[at : at + size])))
+                at += size
+        if at < len(rows):
+            cursor.executemany(self._one, rows[at:])
+        return int(cursor.connection.total_changes - before)
+
+
+def _text(statement: Executable, names: Sequence[str]) -> str:
+    compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined]
+    assert isinstance(compiled, SQLCompiler)
+    assert compiled.positiontup == list(names), (compiled.positiontup, names)
+    return str(compiled)
+
+
+def _places(count: int) -> str:
+    return f"({', '.join('?' * count)})"
 
 
 def upsert(table: Table, key: str) -> Batch:
@@ -74,13 +104,15 @@ def upsert(table: Table, key: str) -> Batch:
     new = sqlite.insert(table).values({column.name: bindparam(column.name) for column in table.columns})
     replaced = {column.name: new.excluded[column.name] for column in table.columns if not column.primary_key}
     replaced.pop(key, None)
-    return Batch(new.on_conflict_do_update(index_elements=[key], set_=replaced), table.columns.keys())
+    names = table.columns.keys()
+    return Batch(new.on_conflict_do_update(index_elements=[key], set_=replaced), names, _places(len(names)))
 
 
 def insert_new(table: Table) -> Batch:
     """Insert, or leave alone what is there."""
     new = sqlite.insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-    return Batch(new.on_conflict_do_nothing(), table.columns.keys())
+    names = table.columns.keys()
+    return Batch(new.on_conflict_do_nothing(), names, _places(len(names)))
 
 
 def remove(table: Table, *names: str) -> Batch:
@@ -90,15 +122,20 @@ def remove(table: Table, *names: str) -> Batch:
 
 def _move(*names: str) -> Batch:
     """Give columns of jobs that are there new values."""
-    changed = update(jobs).where(jobs.c.seq == bindparam("at_seq")).values({name: bindparam(name) for name in names})
-    return Batch(changed, (*names, "at_seq"))
+    all_names = (*names, "at_seq")
+    one = update(jobs).where(jobs.c.seq == bindparam("at_seq")).values({name: bindparam(name) for name in names})
+    row: Row = tuple(bindparam(name) for name in all_names)
+    given = values(*(column(name) for name in all_names), name="given").data([row]).cte("given")
+    many = update(jobs).where(jobs.c.seq == given.c.at_seq).values({name: given.c[name] for name in names})
+    return Batch(one, all_names, _places(len(all_names)), many)
 
 
 PUT_JOBS, PUT_SPECS = upsert(jobs, "id"), insert_new(job_specs)
 PUT_LABELS, PUT_JOB_NODES = insert_new(job_labels), insert_new(job_nodes)
 MOVE_JOBS = _move("state", "body")  # names no column of ix_jobs_settled, which SQLite would rewrite even if equal
 SETTLE_JOBS = _move("state", "settled_at", "body")
-PUT_NODES, PUT_EVENTS = upsert(nodes, "id"), Batch(events.insert(), events.columns.keys())
+PUT_NODES = upsert(nodes, "id")
+PUT_EVENTS = Batch(events.insert(), events.columns.keys(), _places(len(events.columns)))
 PUT_KEYS, PUT_TOKENS, PUT_ANSWERS = upsert(keys, "id"), upsert(tokens, "digest"), upsert(answers, "key")
 DROP_JOBS, DROP_SPECS = remove(jobs, "seq"), remove(job_specs, "seq")
 DROP_LABELS, DROP_JOB_NODES = remove(job_labels, "name", "value", "seq"), remove(job_nodes, "node", "seq")

@@ -21,6 +21,7 @@ from draas.wire.bounds import in_bounds
 log = structlog.get_logger(__name__)
 
 HELLO_TIMEOUT_S = 10.0
+SILENCE_STEP_S = 1.0
 SILENCE_S = 30.0  # a link that is silent for so long is closed; nodes count as disconnected long before
 CLOCK_OFF_S = 300.0
 
@@ -86,10 +87,13 @@ class Endpoint:
         self._loop.on_hello(node_id, name, hello.facts, hello.have, hello.complete, greet)
         wanted = _Wanted(self._loop, node_id)
         try:
+            time, heard = asyncio.get_running_loop().time, 0.0
             async with asyncio.timeout(SILENCE_S) as silence:
                 while True:
                     messages = wire.decode_from_agent(await socket.receive_bytes())
-                    silence.reschedule(asyncio.get_running_loop().time() + SILENCE_S)
+                    if time() > heard + SILENCE_STEP_S:  # a new timer for each frame is dear
+                        heard = time()
+                        silence.reschedule(heard + SILENCE_S)
                     if not all(map(in_bounds, messages)):
                         channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
                         return

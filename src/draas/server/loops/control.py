@@ -5,6 +5,7 @@ While one tick is being committed the next is decided; its commit waits for the 
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -32,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
 SLICE_S = 0.01  # how long a tick goes on before API calls and links have their turn
+TAKE_S = 0.01  # of what people ask, and again of what agents say, for one tick: all in it wait for its end
 COMMIT_AGAIN_S = 1.0
 EVENTS_PAGE = 500
 
@@ -64,7 +66,8 @@ class ControlLoop:
         self.trouble = "the controller is starting"
         self.runtime_without_nodes = RuntimeName.DOCKER
         self._store = store
-        self._inbox: list[Item] = []
+        self._commands: deque[Item] = deque()  # of people: first, for they wait
+        self._reports: deque[Item] = deque()  # of agents, in the order in which they came
         self._wake = asyncio.Event()
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
@@ -115,28 +118,36 @@ class ControlLoop:
     async def _decide(self) -> Tick | None:
         """One tick. Others have their turn every SLICE_S; what they read meanwhile waits for this tick's commit."""
         now = clock.steady()
-        inbox, self._inbox = self._inbox, []
         tick = Tick(write=Write(), orders={})
+        busy = bool(self._commands or self._reports)
         before, self._committed = self._committed, asyncio.get_running_loop().create_future()
         finish = _finisher(self._committed)
         tick.then.append(finish)
-        until = clock.monotonic() + SLICE_S
-        for item in inbox:
-            for _ in item(tick, now) or (None,):
-                if clock.monotonic() > until:
-                    await asyncio.sleep(0)
-                    until = clock.monotonic() + SLICE_S
+        for inbox in (self._commands, self._reports):
+            await self._take(inbox, tick, now)
         self.control.tick(now)
-        if self.control.behind:
+        if self.control.behind or self._commands or self._reports:
             self._wake.set()
         plan = self.control.take()
         tick.orders = self.control.orders()
         tick.write = replace(tick.write, plan=plan)
-        if inbox or plan or tick.orders:
+        if busy or plan or tick.orders:
             return tick
         self._committed = before
         finish()
         return None
+
+    async def _take(self, inbox: deque[Item], tick: Tick, now: float) -> None:
+        """What is in `inbox` by now, as far as it fits into a tick. At least one, however long it takes."""
+        count, began = len(inbox), clock.monotonic()
+        until = began + SLICE_S
+        for _ in range(count):
+            for _ in inbox.popleft()(tick, now) or (None,):
+                if clock.monotonic() > until:
+                    await asyncio.sleep(0)
+                    until = clock.monotonic() + SLICE_S
+            if clock.monotonic() > began + TAKE_S:
+                break
 
     async def _commit(self, tick: Tick) -> None:
         """Make `tick` durable, however long that takes; then answer, and send the orders."""
@@ -195,8 +206,13 @@ class ControlLoop:
             log.error("ends of output cannot be stored", reason=failure.detail)
 
     def post(self, item: Item) -> None:
-        """Put something into the next tick. What it returns, if anything, is its work in slices."""
-        self._inbox.append(item)
+        """Put what a person asks into the next tick. What it returns, if anything, is its work in slices."""
+        self._commands.append(item)
+        self._wake.set()
+
+    def _post_report(self, item: Item) -> None:
+        """Put what an agent says into the next tick that has room."""
+        self._reports.append(item)
         self._wake.set()
 
     async def _settled(self) -> None:
@@ -436,11 +452,11 @@ class ControlLoop:
             orders = self.control.full_orders(node_id)
             tick.then.append(lambda: welcome(orders))
 
-        self.post(connect)
+        self._post_report(connect)
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""
-        self.post(lambda _tick, now: self.control.report(node_id, observed, now, random.random()))
+        self._post_report(lambda _tick, now: self.control.report(node_id, observed, now, random.random()))
 
     def on_heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None) -> None:
         """Fresh figures of a node; not worth waking the loop unless its facts changed."""
@@ -451,7 +467,7 @@ class ControlLoop:
 
     def on_closed(self, node_id: NodeId) -> None:
         """A link is gone."""
-        self.post(lambda _tick, now: self.control.disconnect(node_id, now))
+        self._post_report(lambda _tick, now: self.control.disconnect(node_id, now))
 
 
 NOTHING_TO_WRITE = Write()
