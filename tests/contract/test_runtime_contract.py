@@ -268,6 +268,7 @@ async def test_an_id_is_free_again_after_removal(runtime: Runtime, place: Place)
 
 async def test_a_successor_adopts_what_runs(runtime: Runtime, place: Place) -> None:
     one = place.assignment("echo before; sleep 0.5; echo after; exit 7", id=fresh_id(), exclusive=True)
+    await runtime.renew({one.id: clock.monotonic() + 60})
     started_at = await runtime.start(one)
     await anext(runtime.output(one.id, 0))
     await runtime.close()
@@ -335,8 +336,8 @@ async def test_output_that_just_fits_is_not_called_cut(runtime: Runtime, place: 
 
 async def test_an_exclusive_one_ends_with_its_lease(runtime: Runtime, place: Place) -> None:
     one = place.assignment("echo up; sleep 300", id=fresh_id(), exclusive=True)
-    await runtime.start(one)
     await runtime.renew({one.id: clock.monotonic() + 60})
+    await runtime.start(one)
     await runtime.renew({one.id: clock.monotonic() + 0.2})
     await runtime.close()  # the agent does not have to be there
     await until(lambda: not place.running(one.id), "it runs on without a lease")

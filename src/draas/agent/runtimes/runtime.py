@@ -62,7 +62,10 @@ class Runtime(Protocol):
         ...
 
     async def start(self, assignment: Assignment) -> float:
-        """Start it, or adopt what already runs under this id; never a second one. Returns when it started (Unix seconds)."""
+        """Start it, or adopt what already runs under this id; never a second one. Returns when it started (Unix seconds).
+
+        `renew` is told the lease of an exclusive one before, so that nothing exclusive ever runs without one.
+        """
         ...
 
     async def wait(self, id: AllocationId) -> Exited:

@@ -1,6 +1,7 @@
 """The `process` runtime: host jobs behind draas.agent.runtimes.runtime.Runtime."""
 
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -33,13 +34,14 @@ from draas.agent.runtimes.process.protocol import (
 from draas.agent.runtimes.process.spool import SpoolReader
 from draas.agent.runtimes.process.supervisor_link import SupervisorGone, SupervisorLink
 from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
+from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
 from draas.model.node import Image, RuntimeInfo
 from draas.wire.link import Assignment
 
 PIDS_MAX = 1024  # processes and threads of one job: far above what compilers use, far below what hurts the host
-FIRST_LEASE_S = 30.0  # an exclusive job whose agent dies before the first renewal
+FULL_DISK_BYTES = 1024 * 1024  # with less, neither a work folder nor the first output can be kept
 REMOVE_TIMEOUT_S = 600.0  # a work folder with millions of files
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
@@ -49,12 +51,10 @@ class HostRuntime:
 
     name = RuntimeName.PROCESS
 
-    def __init__(
-        self, data_dir: Path, isolation: Isolation = "sandboxed", first_lease_s: float = FIRST_LEASE_S
-    ) -> None:
+    def __init__(self, data_dir: Path, isolation: Isolation = "sandboxed") -> None:
         self._data_dir = data_dir.resolve()
         self._isolation = isolation
-        self._first_lease_s = first_lease_s
+        self._until: dict[AllocationId, float] = {}
         self._tools = HostTools(self._data_dir)
         self._link = SupervisorLink(self._data_dir)
 
@@ -101,10 +101,17 @@ class HostRuntime:
         except SupervisorGone as error:
             raise RuntimeFailure(Cause.RUNTIME, str(error)) from None
         if answer.error:
-            raise RuntimeFailure(Cause.RUNTIME, answer.error)
+            raise self._explain(answer.error)
         held = Held(id=assignment.id, started_at=answer.started_at, exclusive=assignment.exclusive)
         self._link.held.setdefault(assignment.id, held)
         return answer.started_at
+
+    def _explain(self, said: str) -> RuntimeFailure:
+        """Why nothing was started; a full disk is looked up, not read out of the words."""
+        free_bytes = shutil.disk_usage(self._data_dir).free
+        if free_bytes < FULL_DISK_BYTES:
+            return RuntimeFailure(Cause.DISK, f"{free_bytes >> 10} KiB are free on this node: remove files; {said}")
+        return RuntimeFailure(Cause.RUNTIME, said)
 
     async def _ask_twice(self, build: Callable[[int], Start]) -> Started:
         """A start may be asked again: the supervisor, or its successor, knows what it has begun."""
@@ -117,6 +124,9 @@ class HostRuntime:
         return f"{self._data_dir}/work/{id}"
 
     async def _order(self, assignment: Assignment, has_cgroups: bool) -> Start:
+        until = self._until.get(assignment.id, 0.0)
+        if assignment.exclusive and until <= clock.monotonic():
+            raise RuntimeFailure(Cause.LEASE, "an exclusive job starts only under a lease, and it has none")
         workdir = self._workdir(assignment.id)
         resources = assignment.resources
         argv = render_argv(assignment.command)
@@ -143,7 +153,7 @@ class HostRuntime:
             pids_max=PIDS_MAX,
             log_cap_bytes=assignment.log_cap_bytes,
             spare_main=self._isolation == "sandboxed",
-            lease_s=self._first_lease_s if assignment.exclusive else None,
+            until=until if assignment.exclusive else None,
         )
 
     async def wait(self, id: AllocationId) -> Exited:
@@ -209,6 +219,7 @@ class HostRuntime:
             return Output(seq=0, spool_bytes=position + 1, ended=False)  # asked again: its successor knows
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
+        self._until = dict(exclusive)  # also of what is yet to start: its lease is not longer for that
         if not exclusive:
             return
         try:

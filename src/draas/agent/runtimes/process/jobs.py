@@ -60,7 +60,7 @@ class Jobs:
         job = Job(
             id=order.id,
             started_at=clock.now(),
-            exclusive=order.lease_s is not None,
+            exclusive=order.until is not None,
             spool=SpoolWriter(self.spool_path(order.id), order.log_cap_bytes),
             spare_main=order.spare_main,
         )
@@ -74,8 +74,8 @@ class Jobs:
         except (OSError, ValueError) as error:
             self._forget(job)
             return 0.0, f"the host process could not be started: {error}"
-        if order.lease_s is not None:
-            self.renew({job.id: clock.monotonic() + order.lease_s})
+        if order.until is not None:
+            self.renew({job.id: order.until})
         return job.started_at, ""
 
     def _spawn(self, job: Job, order: Start) -> None:

@@ -50,7 +50,9 @@ class ContainerLease(msgspec.Struct, frozen=True, kw_only=True, array_like=True)
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start", array_like=True):
-    """Start `argv` unless this id is held already. Limits of 0 mean none. `lease_s`: how long it may run without a renewal."""
+    """Start `argv` unless this id is held already. Limits of 0 mean none. `until`: the end of its lease in
+    monotonic seconds; None where it is not exclusive.
+    """
 
     seq: int
     id: str
@@ -61,7 +63,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start", array_like=T
     pids_max: int
     log_cap_bytes: int
     spare_main: bool  # the main process is the sandbox's, which must not get TERM
-    lease_s: float | None
+    until: float | None
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop", array_like=True):
