@@ -1,5 +1,6 @@
 """EngineApi: the Docker Engine's HTTP API as this runtime uses it, over aiodocker's connection."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -125,6 +126,18 @@ class EngineApi:
             raise EngineAway(f"the engine at {self.address} gave no answer in time") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise EngineAway(f"the engine at {self.address} cannot be reached ({error})") from error
+
+    async def accepts(self) -> bool:
+        """Whether the engine takes new connections: one that is about to stop does not, and still answers on those it has."""
+        if not self.local:
+            return True
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                _, writer = await asyncio.open_unix_connection(self.address.removeprefix("unix://"))
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
 
     async def close(self) -> None:
         if self._docker is not None:

@@ -12,6 +12,9 @@ from draas.model.allocation import AllocationId
 Info = Mapping[str, Any]  # the answer of GET /containers/NAME/json
 
 KILLED = 137  # 128 + SIGKILL: what the kernel's out-of-memory killer leaves
+# What an engine leaves that takes its containers down with it: TERM, then KILL; 255 where it does not know any more.
+TAKEN_DOWN = frozenset({143, KILLED, 255})
+TAKING_DOWN_S = 20.0  # it gives containers 15 s when it stops; one that was killed ends them when it starts again
 
 
 def engine_time(text: str) -> float | None:
@@ -27,6 +30,19 @@ def started_at(info: Info) -> float | None:
 def has_ended(info: Info) -> bool:
     """Whether it ran and does not any more."""
     return info["State"]["Status"] in ("exited", "dead") and started_at(info) is not None
+
+
+def may_be_taken_down(info: Info) -> bool:
+    """Whether it ended as an engine ends containers that stops or was killed."""
+    return info["State"]["ExitCode"] in TAKEN_DOWN and not info["State"]["OOMKilled"]
+
+
+def was_taken_down(info: Info, restarted_at: float) -> bool:
+    """Whether it ended with the engine that was restarted at `restarted_at` (Unix seconds), and not by itself."""
+    started, finished = started_at(info), engine_time(info["State"]["FinishedAt"])
+    if started is None or finished is None or not may_be_taken_down(info):
+        return False
+    return started < restarted_at and finished <= restarted_at + TAKING_DOWN_S
 
 
 def is_ours(info: Info, owner: str, id: AllocationId) -> bool:

@@ -21,6 +21,7 @@ from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
 from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
 from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
 from draas.lib import clock
+from draas.lib.clock import parse_rfc3339
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
@@ -214,7 +215,17 @@ class DockerRuntime:
         if container_state.started_at(info) is None:
             raise RuntimeFailure(Cause.RUNTIME, "its container was never started")
         self._pool.give_back(id)
+        if container_state.may_be_taken_down(info) and container_state.was_taken_down(info, await self._restarted_at()):
+            raise RuntimeFailure(
+                Cause.RUNTIME,
+                "Docker Engine was restarted and took its containers down; `live-restore` in its daemon.json keeps them",
+            )
         return container_state.exited(info, await self._usage(id))
+
+    async def _restarted_at(self) -> float:
+        """When the engine was last seen to go, or was started: it makes its bridge anew each time. Unix seconds."""
+        bridge = await self._patience(lambda: self._or_none("networks/bridge"))
+        return max(self._watch.lost_at, parse_rfc3339(bridge["Created"]) if bridge is not None else 0.0)
 
     async def _ended(self, id: AllocationId) -> Info | None:
         """The container once it has ended (or was never started); None where there is none."""
@@ -225,11 +236,15 @@ class DockerRuntime:
                     info = await self._inspect(name)
                     if info is None or container_state.started_at(info) is None:
                         return info
-                    if container_state.has_ended(info):
+                    if container_state.has_ended(info) and await self._is_settled(info):
                         return await self._with_oom(name, info, changed)
                 except (EngineAway, EngineError):
                     pass  # the watch says when the engine is back
                 await woken(changed, RECHECK_S)
+
+    async def _is_settled(self, info: Info) -> bool:
+        """False while the engine is on its way down: only when it is back can be told whether it took the container along."""
+        return not container_state.may_be_taken_down(info) or await self.api.accepts()
 
     async def _with_oom(self, name: str, info: Info, changed: asyncio.Event) -> Info:
         state = info["State"]

@@ -35,6 +35,7 @@ class EngineWatch:
         self._tasks = tasks
         self._task: asyncio.Task[None] | None = None
         self._events: dict[str, set[asyncio.Event]] = {}
+        self.lost_at = 0.0  # when the engine was last seen to go away, Unix seconds
 
     @contextmanager
     def waiting(self, name: str) -> Iterator[asyncio.Event]:
@@ -63,6 +64,8 @@ class EngineWatch:
                         self._wake(line)
             except (EngineAway, EngineError) as error:
                 log.info("engine events ended", reason=str(error))
+            if failures == 0:
+                self.lost_at = clock.now()
             await asyncio.sleep(full_jitter(failures, base_s=0.1, cap_s=RECONNECT_CAP_S, chance=random.random()))
             failures += 1
 
