@@ -16,6 +16,7 @@ from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.process.protocol import ContainerLease
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.link import LinkRefused
+from draas.model.errors import Unauthenticated
 from draas.model.job import RuntimeName
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,11 @@ async def run_agent(config: AgentConfig) -> None:
         if config.token is None or not refused.key_refused:
             raise
         log.warning("joining again", reason=str(refused))
-        await _run_as(await ensure_identity(config, anew=True), config)
+        try:
+            anew = await ensure_identity(config, anew=True)
+        except Unauthenticated:  # the token is that of the first join: what matters is why it has to join again
+            raise refused from None
+        await _run_as(anew, config)
 
 
 async def _run_as(identity: Identity, config: AgentConfig) -> None:

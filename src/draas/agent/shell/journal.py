@@ -8,10 +8,13 @@ import os
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from draas.model.allocation import AllocationId
 from draas.model.job import RuntimeName
 from draas.wire.link import Assignment
+
+log = structlog.get_logger(__name__)
 
 
 class Journal:
@@ -51,8 +54,18 @@ class Journal:
         self._file.close()
 
     def _append(self, id: AllocationId, raw: bytes) -> None:
+        """A disk that is full takes nothing: what is half written is cut off again, and work goes on."""
         item = self._encoder.encode((id, raw))
-        self._file.write(len(item).to_bytes(4, "big") + item)
+        item = len(item).to_bytes(4, "big") + item
+        whole = os.fstat(self._file.fileno()).st_size
+        try:
+            if self._file.write(item) == len(item):
+                return
+            reason = "no space left"
+        except OSError as error:
+            reason = error.strerror or str(error)
+        self._file.truncate(whole)
+        log.warning("an assignment cannot be noted; a restart without controller will not know it", reason=reason)
 
     def _load(self) -> dict[AllocationId, bytes]:
         data = self._path.read_bytes() if self._path.exists() else b""
