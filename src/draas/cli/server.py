@@ -86,7 +86,9 @@ def announce(controller: Any, config: Any) -> None:
 
 def server_config(given: dict[str, Any]) -> Any:
     """The ServerConfig that flags, environment and file make. Raises click.UsageError for a wrong value."""
-    from draas.model.policy import Policy
+    from dataclasses import replace
+
+    from draas.cli.policy import read_policy
     from draas.server.config import ServerConfig
 
     file = read_file("controller", given.get("config"))
@@ -100,6 +102,7 @@ def server_config(given: dict[str, Any]) -> Any:
     private_key = first(given.get("tls_key"), env("DRAAS_TLS_KEY"), file.get("tls_key"))
     if (certificate is None) != (private_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither")
+    policy = read_policy(file.get("policy", {}))
     image = first(given.get("default_image"), env("DRAAS_DEFAULT_IMAGE"), file.get("default_image"))
     return ServerConfig(
         data_dir=folder / "controller",
@@ -111,5 +114,5 @@ def server_config(given: dict[str, Any]) -> Any:
         advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
-        policy=Policy(default_image=image) if image else Policy(),
+        policy=replace(policy, default_image=image) if image else policy,
     )
