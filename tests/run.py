@@ -43,7 +43,6 @@ MACHINES = (
     ("iproute2", "ip"),
     ("util-linux", "nsenter"),
     ("procps", "ps"),
-    ("dnsmasq-base", "dnsmasq"),
 )
 # Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
 PLAIN = ("-p", "no:schemathesis")

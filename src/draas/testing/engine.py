@@ -55,9 +55,9 @@ class PrivateEngine:
         with (self._run / "log").open("ab") as log:
             self._daemon = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
         deadline = time.monotonic() + START_TIMEOUT_S
-        while not self._answers():
+        while not answers(self.socket_path):
             if self._daemon.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"dockerd did not start:\n{(self._run / 'log').read_text()[-2000:]}")
+                raise RuntimeError(f"dockerd did not start: {end_of(self._run / 'log')}")
             time.sleep(0.05)
 
     def _command(self) -> list[str]:
@@ -68,16 +68,6 @@ class PrivateEngine:
             *("--pidfile", str(self._run / "pid"), "--cgroup-parent", self._group, "--log-level", "warn"),
             *self._arguments,
         ]
-
-    def _answers(self) -> bool:
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(5)
-            try:
-                probe.connect(str(self.socket_path))
-                probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-                return b" 200 " in probe.recv(64)
-            except OSError:
-                return False
 
     def kill(self) -> None:
         """SIGKILL the engine, as a crash would; what its containers do next is up to live_restore."""
@@ -147,6 +137,23 @@ class PrivateEngine:
             except OSError:  # ended meanwhile
                 continue
         return pids
+
+
+def answers(engine_socket: Path) -> bool:
+    """Whether the engine behind this socket answers."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(5)
+        try:
+            probe.connect(str(engine_socket))
+            probe.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in probe.recv(64)
+        except OSError:
+            return False
+
+
+def end_of(log: Path) -> str:
+    """The last lines of a log, for the message of a failure."""
+    return log.read_text(errors="replace")[-2000:]
 
 
 def _listen_in(namespace: str) -> socket.socket:
