@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.command import SubmitJobs
 from draas.model.errors import Conflict, Invalid
 from draas.model.job import JobId, JobSpec, ProjectName
 from draas.model.policy import Policy
 from draas.server.api.render import reply_batch
-from draas.server.loops.control import ControlLoop
+from draas.server.loops.control import TAKE_S, ControlLoop
 from draas.server.services.controller import Idempotency
 from draas.store.memory import MemoryStore
 from draas.store.store import Answer, JobFilter, Write
@@ -109,3 +110,25 @@ async def test_what_is_read_during_a_large_batch_is_durable(loop: ControlLoop) -
     job = await loop.job(JobId("j-j-0"))
     assert store_of(loop).writes[-1].plan.jobs[0].id == job.id
     await submitting
+
+
+async def test_people_come_before_agents_and_a_tick_takes_no_more_than_fits(loop: ControlLoop) -> None:
+    order: list[str] = []
+
+    def slow(_tick: object, _now: float) -> None:
+        until = clock.monotonic() + TAKE_S
+        while clock.monotonic() <= until:
+            pass
+        order.append("report")
+
+    done = asyncio.Event()
+    for _ in range(3):
+        loop._post_report(slow)
+    loop._post_report(lambda _tick, _now: done.set())
+    loop.post(lambda _tick, _now: order.append("command 1"))
+    loop.post(lambda _tick, _now: loop.post(lambda _t, _n: order.append("command 2")))
+    async with asyncio.timeout(30):
+        await done.wait()
+    assert order == ["command 1", "report", "command 2", "report", "report"], (
+        "one report a tick, commands first in each"
+    )
