@@ -61,9 +61,16 @@ class Invariants:
         else:
             self._drained.pop(node_id, None)
 
-    def cancelled(self, job_id: JobId) -> None:
-        """The user was told that this job is cancelled."""
-        self._cancelled[job_id] = self._retried[job_id]
+    def retries_of(self, job_id: JobId) -> int:
+        """How often the user has asked for a retry by now."""
+        return self._retried[job_id]
+
+    def cancelled(self, job_id: JobId, retries: int) -> None:
+        """The user was told that this job is cancelled, which was asked for after `retries` retries.
+
+        A retry that was asked for later may have been decided already when the word on the cancelling came.
+        """
+        self._cancelled[job_id] = retries
         self._looked_at = -1
 
     def retried(self, job_id: JobId) -> None:

@@ -204,7 +204,8 @@ class Scenario:
         if self._submitted:
             job_id = self.world.chance.choice(self._submitted)
             loaded = self.disk.jobs.get(job_id)
-            self._ask(CancelJob(id=job_id), loaded, lambda _jobs: self.invariants.cancelled(job_id))
+            retries = self.invariants.retries_of(job_id)
+            self._ask(CancelJob(id=job_id), loaded, lambda _jobs: self.invariants.cancelled(job_id, retries))
 
     def _retry(self) -> None:
         if ended := [job for job in self.disk.jobs.values() if job.ended]:
