@@ -36,7 +36,7 @@ def writer(lines: int) -> Assignment:
         name="writer",
         runtime=RuntimeName.DOCKER,
         image=None,
-        command=f"seq -f %0{LINE_BYTES - 1}.0f 1 {lines} || awk 'BEGIN{{for(i=1;i<={lines};i++)printf \"%0{LINE_BYTES - 1}d\\n\",i}}'",
+        command=f"seq -f %0{LINE_BYTES - 1}.0f 1 {lines} 2>/dev/null || awk 'BEGIN{{for(i=1;i<={lines};i++)printf \"%0{LINE_BYTES - 1}d\\n\",i}}'",
         env={},
         resources=Resources(memory_bytes=64 * MIB),
         timeout_s=None,

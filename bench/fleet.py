@@ -1,5 +1,7 @@
 """1,000 simulated agents over real WebSockets and 20,000 jobs: how many a second are placed and acknowledged, all durable, and how
-long other API calls take meanwhile. `python bench/fleet.py [AGENTS [JOBS]]`.
+long other API calls take meanwhile. `python bench/fleet.py [AGENTS [JOBS [RATE]]]`.
+
+With RATE jobs are submitted at that many a second, which shows how long calls take below saturation; without it as fast as they are taken.
 
 The controller is `draas server` in a process of its own. A second process has all agents: they speak the real protocol and say at once
 that what they were given runs. The floor, in the same run: the same frames over the same WebSockets from a server that does nothing else,
@@ -35,6 +37,7 @@ from draas.wire import link as wire
 
 KEY = "bench-admin-key-0123456789"
 BATCH = 200  # jobs a request; larger ones make the others wait longer
+PACED_BATCH = 50
 SUBMITTING = 2  # requests under way
 CONNECTING = 50  # agents that connect at the same time
 PROBE_EVERY_S = 0.05
@@ -207,7 +210,7 @@ async def wait_ready(session: aiohttp.ClientSession) -> None:
             await asyncio.sleep(0.05)
 
 
-async def measure_draas(folder: Path, count: int, jobs: int) -> float:
+async def measure_draas(folder: Path, count: int, jobs: int, rate: float | None) -> float:
     """Jobs a second, from the first submission to the last agent's report and its being durable."""
     port = free_port()
     headers = {"Authorization": f"Bearer {KEY}"}
@@ -228,7 +231,7 @@ async def measure_draas(folder: Path, count: int, jobs: int) -> float:
                 running = asyncio.ensure_future(until_running(reports, jobs))
                 profiling = profile(process.pid)
                 cpu, began = cpu_s(process.pid), time.perf_counter()
-                await asyncio.gather(*(submit(session, jobs // SUBMITTING) for _ in range(SUBMITTING)))
+                await (submit_paced(session, jobs, rate) if rate is not None else submit_all(session, jobs))
                 submitted_s = time.perf_counter() - began
                 await running
                 took = time.perf_counter() - began
@@ -260,9 +263,28 @@ def profile(pid: int) -> Callable[[], None]:
 
 
 async def submit(session: aiohttp.ClientSession, count: int) -> None:
-    for _ in range(count // BATCH):
-        async with session.post("/api/jobs/batch", json={"jobs": [JOB] * BATCH}) as response:
-            response.raise_for_status()
+    async with session.post("/api/jobs/batch", json={"jobs": [JOB] * count}) as response:
+        response.raise_for_status()
+
+
+async def submit_all(session: aiohttp.ClientSession, jobs: int) -> None:
+    """As fast as they are taken, SUBMITTING requests at a time."""
+    batches = iter(range(jobs // BATCH))
+
+    async def one_after_another() -> None:
+        for _ in batches:
+            await submit(session, BATCH)
+
+    await asyncio.gather(*(one_after_another() for _ in range(SUBMITTING)))
+
+
+async def submit_paced(session: aiohttp.ClientSession, jobs: int, rate: float) -> None:
+    """`rate` jobs a second, whether the ones before are answered or not."""
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as requests:
+        for number in range(jobs // PACED_BATCH):
+            await asyncio.sleep(max(0.0, began + number * PACED_BATCH / rate - time.perf_counter()))
+            requests.create_task(submit(session, PACED_BATCH))
 
 
 async def until_durable(session: aiohttp.ClientSession, jobs: int) -> None:
@@ -380,11 +402,11 @@ def free_port() -> int:
         return int(listening.getsockname()[1])
 
 
-async def main(count: int, jobs: int) -> None:
+async def main(count: int, jobs: int, offered: float | None = None) -> None:
     """Measure and print."""
     with tempfile.TemporaryDirectory(prefix="draas-bench-") as name:
         folder = Path(name)
-        rate = await measure_draas(folder, count, jobs)
+        rate = await measure_draas(folder, count, jobs, offered)
         links, rows = await floor_links(count, jobs), await asyncio.to_thread(floor_rows, folder, jobs)
     floor = 1 / (1 / links + 1 / rows)
     print(
@@ -396,5 +418,5 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["agents"]:
         uvloop.run(Agents(sys.argv[2]).run(json.loads(sys.stdin.readline())))
     else:
-        numbers = [int(text) for text in sys.argv[1:3]]
+        numbers = [int(text) for text in sys.argv[1:4]]
         uvloop.run(main(*(numbers + [1_000, 20_000][len(numbers) :])))
