@@ -9,7 +9,7 @@ from draas.cli.each import for_each
 from draas.cli.lazy import ListGroup
 from draas.cli.logs import logs
 from draas.cli.options import pairs
-from draas.cli.output import ago, between, print_fields, print_json, print_table, program, size
+from draas.cli.output import ago, between, cores, print_fields, print_json, print_table, program, size
 from draas.cli.submit import submit
 
 SHOWN = 50
@@ -107,7 +107,7 @@ def _fields(job: Any) -> dict[str, str | None]:
         "reason": job["reason"],
         "command": command_of(job),
         "image": (job["image"] or "the default image") if job["runtime"] == "docker" else "none: on the host",
-        "resources": f"{resources['cpu_cores']:g} cores, {resources['memory_mb']:g} MiB{gpus}",
+        "resources": f"{cores(resources['cpu_cores'])}, {resources['memory_mb']:g} MiB{gpus}",
         "env": "\n".join(f"{k}={v}" for k, v in job["env"].items()),
         "priority": str(job["priority"]),
         "retries": str(job["retries"]) if job["retries"] else None,

@@ -115,6 +115,11 @@ def between(start: str | None, end: str | None) -> str:
     return span((until - datetime.fromisoformat(start)).total_seconds())
 
 
+def cores(count: float) -> str:
+    """For people: `1 core`, `0.5 cores`."""
+    return f"{count:g} core{'' if count == 1 else 's'}"
+
+
 def size(count: float | None) -> str:
     """Bytes for people: `512 KiB`, `3.4 GiB`."""
     if count is None:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from draas.cli.options import agent_options, node_name
-from draas.cli.output import program, say, size
+from draas.cli.output import cores, program, say, size
 from draas.cli.parent import PARENT
 from draas.cli.probing import sandbox_of
 from draas.cli.running import run_until_stopped
@@ -128,7 +128,7 @@ def render_node(node: Any) -> str:
     words = {"docker": "containers (Docker Engine {0.version})", "process": "host jobs ({0.isolation})"}
     able = [words[str(runtime.name)].format(runtime) for runtime in node.facts.runtimes if runtime.available]
     capacity = node.facts.capacity
-    amount = f"{capacity.cpu_millis / 1000:g} cores, {size(capacity.memory_bytes)}"
+    amount = f"{cores(capacity.cpu_millis / 1000)}, {size(capacity.memory_bytes)}"
     return f"Node {node.name} is ready: {amount}; runs {' and '.join(able) if able else 'nothing, see draas doctor'}."
 
 

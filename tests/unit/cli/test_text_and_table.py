@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from draas.cli.output import cores
 from draas.cli.table import NARROWEST, lay_out, narrow
 from draas.cli.text import cut, first_line, pad, plain, width_of
 
@@ -74,3 +75,8 @@ def test_columns_shrink_together_and_no_further_than_needed(widths: list[int], r
     assert all(found[at] == widths[at] for at in range(len(widths)) if at not in places)
     assert sum(found) <= room or all(found[at] <= NARROWEST for at in places)
     assert sum(found) >= min(room, sum(widths))
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 core"), (0.5, "0.5 cores"), (2, "2 cores")])
+def test_cores_for_people(count: float, words: str) -> None:
+    assert cores(count) == words
