@@ -39,7 +39,7 @@ def live_and_die(at: int, when: str) -> None:
     """One life, to its end."""
     child = os.fork()
     if child == 0:
-        server.SqlStore = dying_store(at, when)  # type: ignore[misc]
+        server.SqlStore = dying_store(at, when)
         main()
         os._exit(0)
     signal.signal(signal.SIGTERM, lambda *_: (os.kill(child, signal.SIGKILL), os._exit(143)))

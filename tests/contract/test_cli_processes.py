@@ -61,7 +61,7 @@ async def test_who_stops_reading_stops_the_job(served: Served, client: Client, t
         await served.controller.logs.write(attempt, b"y\n")
         assert process.stdout is not None
         await process.stdout.readline()
-        process.stdout._transport.close()  # type: ignore[attr-defined]
+        process.stdout._transport.close()
         while (await client.job(id))["state"] != "cancelled":
             await served.controller.logs.write(attempt, b"y\n" * 1000)
             await asyncio.sleep(0.05)

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from draas.client.api import Client
 from draas.client.settings import Settings
 from draas.model.errors import Forbidden, Invalid, NotFound
+from draas.testing.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 ADMIN = "admin-key-for-this-test-0123456789"
@@ -47,7 +47,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     try:
         started.append(start(folder, "server", "--listen", address, "--data-dir", str(folder)))
         environ = clean_environ(folder) | {"DRAAS_URL": url, "DRAAS_KEY": ADMIN}
-        wait_for(folder / "log", "DRaaS controller at", started)
+        wait_until_said(folder / "log", "DRaaS controller at", started)
         made = subprocess.run(
             (*DRAAS, "nodes", "token", "--json"), env=environ, capture_output=True, text=True, timeout=30, check=True
         )
@@ -55,7 +55,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
         assert token is not None, made.stdout
         join = ("join", url, token[1], "--allow-host-jobs=plain", "--data-dir", str(agent_folder))
         started.append(start(agent_folder, *join))
-        wait_for(agent_folder / "log", "linked", started)
+        wait_until_said(agent_folder / "log", "linked", started)
         yield Programs(url, folder, agent_folder, token[1])
     finally:
         for process in reversed(started):
@@ -68,12 +68,10 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen((*DRAAS, *arguments), env=clean_environ(folder), stdout=log, stderr=log)
 
 
-def wait_for(log: Path, words: str, running: list[subprocess.Popen[bytes]]) -> None:
-    until = time.monotonic() + 60
-    while words not in log.read_text():
-        assert time.monotonic() < until, log.read_text()
-        assert all(process.poll() is None for process in running), log.read_text()
-        time.sleep(0.05)
+def wait_until_said(log: Path, words: str, running: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until the log has `words`, or one of the programs has ended, which is a failure."""
+    said = wait_for(log.read_text, lambda text: words in text or any(p.poll() is not None for p in running), words)
+    assert words in said, said
 
 
 def test_the_examples_of_curl_run_as_they_stand(programs: Programs) -> None:

@@ -407,7 +407,7 @@ async def test_every_filter_has_its_index_in_the_order_of_seq(
     await store.commit(writes(ended(running(queued(1, "p", "x", {"a": "b", "c": "d"})), JobState.FAILED)))
     statements: list[str] = []
     connections[1].set_trace_callback(statements.append)
-    page = await store.list_jobs(JobFilter(**match), 10, 5)  # type: ignore[arg-type]
+    page = await store.list_jobs(JobFilter(**match), 10, 5)
     connections[1].set_trace_callback(None)
     assert page.total == len(page.items) == 1
     selects = [statement for statement in statements if statement.startswith("SELECT")]

@@ -82,7 +82,7 @@ async def store(place: Place) -> AsyncIterator[Store]:
 
 async def listed(store: Store, limit: int = 100, below: int | None = None, **match: object) -> list[str]:
     """The ids of the jobs that match; checks that `total` is right where the page holds all of them."""
-    page = await store.list_jobs(JobFilter(**match), below, limit)  # type: ignore[arg-type]
+    page = await store.list_jobs(JobFilter(**match), below, limit)
     assert page.next is None or len(page.items) == limit
     if page.next is None and below is None:
         assert page.total == len(page.items)
@@ -325,13 +325,13 @@ async def test_pages(store: Store, match: dict[str, object]) -> None:
     await store.commit(writes(*(queued(seq, labels={"k": "v"}) for seq in range(1, 11))))
     below, pages = None, []
     while True:
-        page = await store.list_jobs(JobFilter(**match), below, 4)  # type: ignore[arg-type]
+        page = await store.list_jobs(JobFilter(**match), below, 4)
         pages.append([job.seq for job in page.items])
         assert page.total == 10
         if page.next is None:
             break
         below = page.next
-        await store.commit(writes(replace(queued(100 + below), state=JobState.SKIPPED, project="new")))  # type: ignore[arg-type]
+        await store.commit(writes(replace(queued(100 + below), state=JobState.SKIPPED, project="new")))
         await store.commit(Write(plan=Plan(gone_jobs=(JobId(f"j-{100 + below}"),))))
     assert pages == [[10, 9, 8, 7], [6, 5, 4, 3], [2, 1]]
 
