@@ -155,7 +155,7 @@ RELEASE = Release(
     canary=CanaryPhase.TESTING,
     command_done=True,
 )
-REPLICA = Replica(allocation=ATTEMPT, release=7, leaving_at=AT + 3, leaving_for="release 8")
+REPLICA = Replica(allocation=ATTEMPT, release=7, moving_for="drained", leaving_at=AT + 3, leaving_for="release 8")
 SCALING = Scaling(at=AT, before=2, after=4, reason="2 to 4: 180 requests/s a replica, target 100")
 FULL_APP = App(
     id=AppId("p-full"),
@@ -172,10 +172,12 @@ FULL_APP = App(
     past=(replace(REPLICA, allocation=replace(ATTEMPT, id=AllocationId("a-0"))),),
     placed=2**40,
     crashes=3,
+    crashed_at=AT + 2,
     not_before=AT + 4,
     restarting=AT + 5,
     sleeping=True,
     removing=True,
+    refused="no room",
     scalings=(SCALING, replace(SCALING, before=4, after=0)),
     scaled_at=AT + 6,
 )

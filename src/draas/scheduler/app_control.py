@@ -65,6 +65,7 @@ class AppControl:
         self._changed_routes: dict[str, None] = {}
         self._all_routes_changed = False
         self._generation = 0
+        self._removed: dict[AppId, App] = {}
         self._told: set[NodeId] = set()  # ingresses whose link has been given the whole table
         self._traffic: dict[NodeId, Traffic] = {}
 
@@ -139,6 +140,16 @@ class AppControl:
         self._told.discard(node_id)
         self._traffic.pop(node_id, None)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether something happened that a tick should look at."""
+        return bool(self._dirty)
+
+    def take_removed(self) -> dict[AppId, App]:
+        """The apps that have gone since the last call, as they last were."""
+        removed, self._removed = self._removed, {}
+        return removed
+
     # --- keeping step ---
 
     def note(self, plan: Plan) -> None:
@@ -147,6 +158,7 @@ class AppControl:
             self._dirty[app.id] = None
             self._changed_routes[app.name] = None
         for app_id in plan.gone_apps:
+            self._removed[app_id] = self._cluster.apps[app_id]
             self._changed_routes[self._cluster.apps[app_id].name] = None
             self._dirty.pop(app_id, None)
             self._restless.pop(app_id, None)
