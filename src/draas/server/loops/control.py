@@ -17,7 +17,7 @@ from draas.model.app import App, AppId
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId, JobState, RuntimeName
+from draas.model.job import Job, JobId, JobSpec, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
@@ -427,6 +427,15 @@ class ControlLoop:
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
+
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is, and what each node says to one more replica: it is judged like a job that asks for as much."""
+        app = await self.app(name)
+        spec = JobSpec(command="", image=app.spec.image, resources=app.spec.resources, constraints=app.spec.constraints)
+        like = Job(id=JobId(app.id), project=app.project, seq=0, spec=spec, state=JobState.QUEUED, created_at=0.0)
+        verdicts = self.control.explain(like, clock.steady()).verdicts
+        summary = app.refused or app.reason or f"it is {app.state}"
+        return Explanation(job_id=like.id, state=app.state, summary=summary, verdicts=verdicts)
 
     async def nodes(self) -> Sequence[Node]:
         """All nodes, by name."""
