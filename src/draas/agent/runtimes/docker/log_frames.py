@@ -13,6 +13,7 @@ from draas.wire.records import Stream
 _FRAME = struct.Struct(">BxxxI")
 _STAMP_BYTES = len("2026-01-01T00:00:00.000000000Z ")
 _SAME_BYTES = len("2026-01-01T00:00:00.0")  # frames of one stream within a tenth of a second share a record
+_PIECE_BYTES = 16 * 1024  # of all pieces of a long line but the last
 _MINUTE_BYTES = len("2026-01-01T00:00:")
 
 
@@ -30,6 +31,8 @@ class LogFrames:
         self.last_frame = b""
         self.ambiguous = False
         self._items = items
+        self._long: set[int] = set()  # streams that are within a long line
+        self._owed: set[int] = set()  # streams that lack a newline before what comes next
         self._rest = b""
         self._minute = b""
         self._minute_ms = 0
@@ -57,7 +60,18 @@ class LogFrames:
                 if stream not in (Stream.STDOUT, Stream.STDERR):
                     raise BrokenFrames(f"unknown stream {stream}")
                 runs.append(Run(stream, self._ms(buffer[at + 8 : at + 8 + _STAMP_BYTES]), payloads))
-            payloads.append(buffer[at + 8 + _STAMP_BYTES : stop])
+            payload = buffer[at + 8 + _STAMP_BYTES : stop]
+            if stream in self._owed:
+                self._owed.discard(stream)
+                payloads.append(b"\n")
+            if payload.endswith(b"\n"):
+                self._long.discard(stream)
+            elif len(payload) == _PIECE_BYTES:
+                self._long.add(stream)
+            elif stream in self._long:
+                self._long.discard(stream)
+                self._owed.add(stream)
+            payloads.append(payload)
             room -= size
             last, at = at, stop
         if last >= 0:
