@@ -2,7 +2,7 @@
 
 The file is entries: size (4 bytes, big-endian), a protobuf message of that size, the size again. The message is LogEntry: source (1), time in
 ns (2), line without its end (3), whether it is a piece of a longer line (4), and of that piece (5): whether it is the last (1).
-Source: moby api/types/plugins/logdriver/entry.proto and daemon/logger/local (the same from Docker Engine 19.03 on).
+Source: moby api/types/plugins/logdriver/entry.proto and daemon/logger/local.
 """
 
 import re
