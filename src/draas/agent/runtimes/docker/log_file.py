@@ -18,7 +18,7 @@ from draas.lib.tasks import Tasks
 
 READ_BYTES = 256 * 1024
 FLOW_S = 0.01  # while lines come: long enough that thousands are read at once, a tenth of what a person notices
-SWEEP_S = 0.025
+SWEEP_S = 0.05
 SWEEP_SHARE = 200  # a sweep over very many files comes later, so that it never takes more than 1/200 of a core
 _ID = re.compile(r"[0-9a-f]{64}")
 
