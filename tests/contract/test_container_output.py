@@ -161,6 +161,25 @@ async def run_in(api: EngineApi, container: str, command: str) -> None:
     await api.call("POST", f"exec/{made['Id']}/start", body={"Detach": True})
 
 
+async def test_a_file_that_the_engine_begins_anew_is_read_on(runtime: DockerRuntime) -> None:
+    command = "seq 1 100; while [ ! -e /tmp/go ]; do usleep 20000; done; seq 101 200"
+    wanted = assignment(command)
+    await runtime.start(wanted)
+    reader = runtime.output(wanted.id, 0)
+    got = b""
+    while not got.endswith(b"\n100\n"):
+        got += whole([*unpack(await anext(reader))])
+    info = await runtime.api.call("GET", f"containers/{container_name(wanted.id)}/json")
+    root = Path((await runtime.api.call("GET", "info"))["DockerRootDir"])
+    os.truncate(root / "containers" / info["Id"] / "local-logs" / "container.log", 0)
+    rest = asyncio.ensure_future(anext(reader))
+    await run_in(runtime.api, info["Id"], "touch /tmp/go")
+    got += whole([*unpack(await rest)])
+    async for item in reader:
+        got += whole([*unpack(item)])
+    assert got == b"".join(b"%d\n" % n for n in range(1, 201))
+
+
 # --- opening it ---
 
 ID = "0123456789abcdef" * 4

@@ -44,6 +44,10 @@ def open_log(root: str, id: str) -> int | None:
     return None
 
 
+def _size(file: int) -> int:
+    return os.lseek(file, 0, os.SEEK_END)
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     file: int
@@ -62,7 +66,7 @@ class Growth:
         self._task: asyncio.Task[None] | None = None
 
     async def beyond(self, file: int, size: int, changed: asyncio.Event, until: float) -> None:
-        """Until `file` has more than `size` bytes, or `changed` is set, or it is `until` (monotonic seconds)."""
+        """Until `file` has other than `size` bytes, or `changed` is set, or it is `until` (monotonic seconds)."""
         waiter = _Waiter(file, size, changed, until)
         self._waiting.add(waiter)
         if self._task is None or self._task.done():
@@ -76,8 +80,8 @@ class Growth:
         while self._waiting:
             now = clock.monotonic()
             for one in self._waiting:
-                grown = os.lseek(one.file, 0, os.SEEK_END) > one.size
-                if (grown or one.changed.is_set() or now >= one.until) and not one.due.done():
+                moved = _size(one.file) != one.size
+                if (moved or one.changed.is_set() or now >= one.until) and not one.due.done():
                     one.due.set_result(None)
             await asyncio.sleep(max(SWEEP_S, SWEEP_SHARE * (clock.monotonic() - now)))
 
@@ -103,6 +107,9 @@ class LogFile:
                 for item in self._entries.feed(data):
                     yield item
                 await asyncio.sleep(FLOW_S if len(data) < READ_BYTES else 0)
+            elif _size(self.file) < self._at:
+                # A replica's engine begins its file anew when it is full.
+                self._at, self._entries = 0, LogEntries(self.items)
             elif changed.is_set() or clock.monotonic() >= until:
                 return
             else:
