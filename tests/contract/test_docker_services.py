@@ -13,16 +13,16 @@ from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.runtimes.docker.container_body import container_name
 from draas.agent.runtimes.docker.runtime import DockerRuntime
-from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
+from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.performer import Performer
 from draas.lib import clock
 from draas.lib.tasks import Tasks
-from draas.model.allocation import AllocationId, AllocationState, Cause, Observed
+from draas.model.allocation import AllocationId, AllocationState, Observed
 from draas.model.job import RuntimeName
-from draas.model.probe import Health, Probe, ProbeKind, Served
+from draas.model.probe import Health, Served
 from draas.model.resources import MIB, Resources
-from draas.testing.builders import QUICK_PROBE, a_service
+from draas.testing.builders import a_service
 from draas.testing.engine import PrivateEngine
 from draas.wire.link import UNWANTED, Assign, Assignment, LogAck, LogChunk
 
