@@ -575,6 +575,7 @@ class ControlLoop:
 
     def on_usages(self, node_id: NodeId, usages: Usages) -> None:
         """What replicas use; not worth waking the loop."""
+        self.control.apps.take_usages(node_id, usages, clock.steady())
 
     def on_closed(self, node_id: NodeId) -> None:
         """A link is gone."""
