@@ -17,7 +17,7 @@ from draas.model.app import App, AppId
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
-from draas.model.job import Job, JobId, JobSpec, JobState, RuntimeName
+from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
@@ -219,12 +219,7 @@ class ControlLoop:
                 for replica in app.past[-RECENT_PAST:]
                 if replica.state is AllocationState.LOST or replica.observed.started_at is None
             ]
-        gone_replicas = [
-            AllocationId(f"{app.id}.{number + 1}")
-            for id in plan.gone_apps
-            if (removed := self._removed.pop(id, None)) is not None
-            for number in range(removed.placed)
-        ]
+        gone_replicas = [id for app_id in plan.gone_apps for id in _replica_ids(self._removed.pop(app_id, None))]
         gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
         try:
             await asyncio.gather(*(self.logs.close_output(id) for id in ended))
@@ -358,6 +353,11 @@ class ControlLoop:
                 return app
             await asyncio.wait({watching})
 
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is."""
+        app = await self.app(name)
+        return self.control.explain_app(app, clock.steady())
+
     async def may_write(self, node_id: NodeId, id: AllocationId) -> bool:
         """Whether this node may add to this output: it was placed there, and whose it is still exists."""
         owner = id.rpartition(".")[0]
@@ -427,15 +427,6 @@ class ControlLoop:
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
-
-    async def explain_app(self, name: str) -> Explanation:
-        """Why an app is as it is, and what each node says to one more replica: it is judged like a job that asks for as much."""
-        app = await self.app(name)
-        spec = JobSpec(command="", image=app.spec.image, resources=app.spec.resources, constraints=app.spec.constraints)
-        like = Job(id=JobId(app.id), project=app.project, seq=0, spec=spec, state=JobState.QUEUED, created_at=0.0)
-        verdicts = self.control.explain(like, clock.steady()).verdicts
-        summary = app.refused or app.reason or f"it is {app.state}"
-        return Explanation(job_id=like.id, state=app.state, summary=summary, verdicts=verdicts)
 
     async def nodes(self) -> Sequence[Node]:
         """All nodes, by name."""
@@ -606,6 +597,11 @@ def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
     if not waiting.done():
         waiting.set_exception(error)
         waiting.exception()  # whoever waited may be gone; that is no defect
+
+
+def _replica_ids(app: App | None) -> list[AllocationId]:
+    """The ids of all replicas that the app ever had."""
+    return [AllocationId(f"{app.id}.{number + 1}") for number in range(app.placed)] if app is not None else []
 
 
 def _with_answer(write: Write, idempotency: Idempotency, reply: Reply, now: float) -> Write:
