@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,8 @@ from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, Namespa
 from draas.agent.runtimes.docker.output import follow_output
 from draas.agent.runtimes.docker.patience import Patience
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
-from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
+from draas.agent.runtimes.docker.seen_images import SeenImages
+from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, Life, woken
 from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
 from draas.lib import clock
 from draas.lib.clock import parse_rfc3339
@@ -36,6 +38,16 @@ IMAGES_TTL_S = 5.0
 log = structlog.get_logger(__name__)
 
 Watchdog = Callable[[dict[str, float]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A container that this process made and started: what is known of it without asking."""
+
+    container_id: str
+    started_at: float
+    cap_bytes: int
+    life: Life
 
 
 class DockerRuntime:
@@ -69,6 +81,8 @@ class DockerRuntime:
         self._locks: dict[AllocationId, tuple[asyncio.Lock, list[None]]] = {}
         self._gpu_lock = asyncio.Lock()
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
+        self._begun: dict[AllocationId, _Begun] = {}
+        self._seen_images = SeenImages()
         self._images: tuple[Image, ...] = ()
         self._images_until = 0.0
 
@@ -108,6 +122,10 @@ class DockerRuntime:
 
     async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
         """Have the image here, for this machine's architecture. `stop` ends it with RuntimeFailure(CANCELLED)."""
+        image = self._image_of(assignment)
+        if self._facts is not None and (arch := self._seen_images.arch(image)) is not None:
+            images.check_arch(image, arch, self._facts.arch)
+            return
         task = self._tasks.spawn(_outcome(self._prepare(assignment, progress)), f"prepare {assignment.id}")
         self._pulling[assignment.id] = task
         try:
@@ -135,6 +153,7 @@ class DockerRuntime:
             raise RuntimeFailure(
                 Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?"
             )
+        self._seen_images.remember(image, info.get("Architecture", ""))
         images.check_arch(image, info.get("Architecture", ""), facts.arch)
 
     async def _image(self, image: str) -> dict[str, Any] | None:
@@ -152,23 +171,35 @@ class DockerRuntime:
         for _ in range(3):
             namespace = await self._pool.borrow(assignment.id, facts.arch)
             try:
-                if (adopted := await self._create(assignment, namespace, facts)) is not None:
-                    return adopted
-                await self.api.call("POST", f"containers/{name}/start")
+                made = await self._create(assignment, namespace, facts)
+                if isinstance(made, float):
+                    return made
+                life = self._watch.follow(made)
+                await self.api.call("POST", f"containers/{made}/start")
             except EngineError as error:
+                if error.status == 404 and self._seen_images.forget(self._image_of(assignment)):
+                    await self._prepare(assignment, lambda _: None)
+                    continue
                 if namespace is None or await self._pool.alive(assignment.id):
                     raise await explain_start(self.api, assignment, self._image_of(assignment), error) from error
                 await self._pool.discard(assignment.id)  # the engine was restarted, or someone removed it
                 await self._delete(name)
                 continue
-            info = await self.api.call("GET", f"containers/{name}/json")
-            return container_state.started_at(info) or clock.now()
+            started_at = await self._started_at(made)
+            self._begun[assignment.id] = _Begun(
+                container_id=made, started_at=started_at, cap_bytes=assignment.log_cap_bytes, life=life
+            )
+            return started_at
         raise RuntimeFailure(
             Cause.RUNTIME, "no network namespace stays: does something remove DRaaS's paused containers?"
         )
 
-    async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> float | None:
-        """Create the container; or, where it is there and was started, when that was."""
+    async def _started_at(self, container_id: str) -> float:
+        info = await self.api.call("GET", f"containers/{container_id}/json")
+        return container_state.started_at(info) or clock.now()
+
+    async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> str | float:
+        """Create the container: its id; or, where it is there and was started, when that was."""
         name = container_name(assignment.id)
         parent = self._pool.cgroup_parent
         gpus = await self._gpus(assignment.resources.gpus)
@@ -181,9 +212,9 @@ class DockerRuntime:
             cgroup_parent=usage.group_name(parent, assignment.id) if parent is not None else "",
             gpus=gpus,
         )
+        body = render_container(assignment, around)
         try:
-            await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
-            return None
+            return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
         except EngineError as error:
             if error.status != 409 or (info := await self._inspect(name)) is None:
                 raise
@@ -195,8 +226,7 @@ class DockerRuntime:
         if (started := container_state.started_at(info)) is not None:
             return started
         await self._delete(name)  # made by an agent that died before it was started; its network may be gone
-        await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
-        return None
+        return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
 
     async def _gpus(self, count: int) -> tuple[int, ...]:
         if count <= 0:
@@ -209,6 +239,9 @@ class DockerRuntime:
 
     async def wait(self, id: AllocationId) -> Exited:
         """Wait for its end, however often the engine goes and comes back meanwhile."""
+        if (told := await self._told_end(id)) is not None:
+            self._pool.give_back(id)
+            return told
         info = await self._ended(id)
         if info is None:
             raise RuntimeFailure(Cause.RUNTIME, "its container is gone: was it removed by hand, or by another program?")
@@ -221,6 +254,23 @@ class DockerRuntime:
                 "Docker Engine was restarted and took its containers down; `live-restore` in its daemon.json keeps them",
             )
         return container_state.exited(info, await self._usage(id))
+
+    async def _told_end(self, id: AllocationId) -> Exited | None:
+        """Its end as the engine's events told it, within a while; None where one has to look."""
+        begun = self._begun.get(id)
+        if begun is None or not await woken(begun.life.over):
+            return None
+        life = begun.life
+        if life.exit_code is None or life.exit_code in container_state.TAKEN_DOWN or life.oom:
+            return None
+        used = await self._usage(id)
+        return Exited(
+            exit_code=life.exit_code,
+            started_at=begun.started_at,
+            finished_at=max(life.died_at, begun.started_at),
+            peak_memory_bytes=used.peak_memory_bytes,
+            cpu_s=used.cpu_s,
+        )
 
     async def _restarted_at(self) -> float:
         """When the engine was last seen to go, or was started: it makes its bridge anew each time. Unix seconds."""
@@ -290,12 +340,19 @@ class DockerRuntime:
         """Remove the container, its anonymous volumes, its namespace's loan and its control groups."""
         name = container_name(id)
         async with self._alone(id):
-            info = await self._patience(lambda: self._inspect(name))
-            if info is not None and container_state.is_ours(info, self._owner, id):
-                await self._patience(lambda: self._delete(name))
+            begun = self._begun.get(id)
+            if begun is not None or await self._is_here(id):
+                await self._patience(lambda: self._delete(begun.container_id if begun is not None else name))
+            if begun is not None:
+                self._watch.forget(begun.container_id)
+                del self._begun[id]
             self._pool.give_back(id)
             if self._pool.cgroup_parent is not None:
                 await asyncio.to_thread(usage.remove_group, usage.group_name(self._pool.cgroup_parent, id))
+
+    async def _is_here(self, id: AllocationId) -> bool:
+        info = await self._patience(lambda: self._inspect(container_name(id)))
+        return info is not None and container_state.is_ours(info, self._owner, id)
 
     async def _delete(self, name: str) -> None:
         try:
@@ -327,13 +384,15 @@ class DockerRuntime:
     async def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
         """Records of its output from `offset` on, up to the cap that its job was given; none where its container is gone."""
         name = container_name(id)
-        info = await self._patience(lambda: self._inspect(name))
-        if info is None or not container_state.is_ours(info, self._owner, id):
+        cap_bytes = await self._cap_of(id)
+        if cap_bytes is None:
             log.warning("a container is gone, and its output with it", container=name)
             return
-        cap_bytes = int(info["Config"]["Labels"][container_body.LOG_CAP])
 
         async def has_ended() -> bool:
+            begun = self._begun.get(id)
+            if begun is not None and begun.life.is_followed:
+                return begun.life.ended
             now = await self._inspect(name)
             return now is None or container_state.has_ended(now)
 
@@ -341,6 +400,15 @@ class DockerRuntime:
             self.api, self._watch, name, offset=offset, cap_bytes=cap_bytes, has_ended=has_ended
         ):
             yield item
+
+    async def _cap_of(self, id: AllocationId) -> int | None:
+        """How many bytes of its output are kept; None where it is not here."""
+        if (begun := self._begun.get(id)) is not None:
+            return begun.cap_bytes
+        info = await self._patience(lambda: self._inspect(container_name(id)))
+        if info is None or not container_state.is_ours(info, self._owner, id):
+            return None
+        return int(info["Config"]["Labels"][container_body.LOG_CAP])
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
         """Pass the deadlines on to what outlives the agent."""
