@@ -1,10 +1,11 @@
-"""Allocation: one placement of a job's attempt on one node. The only thing an agent knows."""
+"""Allocation: one placement of a job's attempt or an app's replica on one node. The only thing an agent knows."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
 
 from draas.lib.values import replace
+from draas.model.probe import Served
 from draas.model.state import advance
 
 AllocationId = NewType("AllocationId", str)
@@ -59,6 +60,8 @@ class Cause(StrEnum):
     DRAINED = "drained"
     NODE_LOST = "node_lost"
     DISK = "disk"
+    UNHEALTHY = "unhealthy"  # a replica that failed its probe
+    REPLACED = "replaced"  # a replica that is not wanted any more: another release, fewer replicas, another node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +78,13 @@ class Observed:
     peak_memory_bytes: int | None = None
     cpu_s: float | None = None
     log_bytes: int | None = None  # size of the whole output; known at the end
+    image: str = ""  # what its image was resolved to: name@sha256:…, or the image's id
+    served: Served | None = None  # of an app's replica
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allocation:
-    """One attempt of a job on one node. `number` counts a job's attempts from 1."""
+    """One attempt of a job, or one replica of an app, on one node. `number` counts them from 1."""
 
     id: AllocationId
     number: int

@@ -7,6 +7,7 @@ from enum import StrEnum
 from draas.model.allocation import NodeId
 from draas.model.job import RuntimeName
 from draas.model.resources import NOTHING, Resources
+from draas.model.route import Ingress
 
 
 class NodeState(StrEnum):
@@ -73,6 +74,7 @@ class Facts:
     images: tuple[Image, ...] = ()
     address: str = ""
     version: str = ""
+    ingress: Ingress | None = None  # of an agent with the ingress role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ class Policy:
     job_retention_s: float = 30 * 86400.0
     log_retention_s: float = 14 * 86400.0
     placements_per_tick: int = 256  # keeps a tick, and so the wait of an API call, short
+    apps_domain: str = "localhost"  # an app's name under it leads to it; browsers resolve *.localhost to themselves
     default_image: str = SAMPLE_IMAGE  # of container jobs that name none
 
     def heartbeat_of(self, nodes: int) -> float:

@@ -4,8 +4,10 @@ from collections.abc import Iterable
 
 from draas.model.allocation import Observed
 from draas.model.node import Facts, Load
+from draas.model.probe import Served
 from draas.model.resources import Resources
-from draas.wire.link import FromAgent, Heartbeat, Hello, LogChunk, Report
+from draas.model.route import Counters, Ingress
+from draas.wire.link import FromAgent, Heartbeat, Hello, LogChunk, Report, Traffic, Usage, Usages
 
 MAX_COUNT = 2**53  # bytes and the like: exact in JSON, and far from the 64 bits of a database
 MAX_TIME = 253_402_300_799.0  # the last second of the year 9999
@@ -24,6 +26,10 @@ def in_bounds(message: FromAgent) -> bool:
             return 0 <= offset <= MAX_COUNT
         case Hello(name=name, facts=facts, sent_at=sent_at, have=have):
             return len(name) <= MAX_TEXT and _time(sent_at) and _facts(facts) and all(map(_observed, have.values()))
+        case Usages(replicas=replicas):
+            return len(replicas) <= MAX_ENTRIES and all(map(_usage, replicas.values()))
+        case Traffic(apps=apps, faults=faults):
+            return len(apps) <= MAX_ENTRIES and all(map(_counters, apps.values())) and _texts(faults.values())
 
 
 def _observed(seen: Observed) -> bool:
@@ -35,6 +41,28 @@ def _observed(seen: Observed) -> bool:
         and (seen.peak_memory_bytes is None or _count(seen.peak_memory_bytes))
         and (seen.cpu_s is None or 0 <= seen.cpu_s <= MAX_TIME)
         and (seen.log_bytes is None or _count(seen.log_bytes))
+        and len(seen.image) <= MAX_TEXT
+        and (seen.served is None or _served(seen.served))
+    )
+
+
+def _served(seen: Served) -> bool:
+    return _texts((seen.detail, seen.endpoint)) and _time(seen.since)
+
+
+def _usage(usage: Usage) -> bool:
+    return _count(usage.cpu_millis) and _count(usage.memory_bytes)
+
+
+def _counters(counted: Counters) -> bool:
+    return all(map(_count, (counted.requests, counted.errors, counted.open, counted.waiting)))
+
+
+def _ingress(said: Ingress) -> bool:
+    ports = (said.http_port, said.https_port)
+    faults = (text for fault in said.faults.items() for text in fault)
+    return all(0 <= port < 65536 for port in ports) and all(
+        map(_texts, ((said.proxy, said.address, said.missing, said.dns), faults))
     )
 
 
@@ -53,6 +81,7 @@ def _facts(facts: Facts) -> bool:
         _capacity(facts.capacity)
         and all(len(entries) <= MAX_ENTRIES for entries in lists)
         and all(_count(image.size_bytes) for image in facts.images)
+        and (facts.ingress is None or _ingress(facts.ingress))
         and all(map(_texts, (short, facts.gpus, facts.roles, tags, labels, infos)))
     )
 

@@ -1,5 +1,6 @@
 """Messages between agent and controller: one WebSocket, each frame a msgpack list of messages.
 
+Version 2 (2026-11): apps. Assign may hold replicas (Assignment.service), Routes and Traffic are for agents with the ingress role.
 Version 1 (2026-11): first version. The agent says its version in Hello; a controller that does not speak it closes with
 code 4400 and a sentence. The protocol is level-triggered: the controller sends the set of allocations that the agent
 should have, the agent reports what it has; after any gap both start again from full state (Hello.have, Assign.full).
@@ -12,9 +13,11 @@ import msgspec
 from draas.model.allocation import AllocationId, Desired, NodeId, Observed
 from draas.model.job import JobId, ProjectName, RuntimeName
 from draas.model.node import Facts, Load
+from draas.model.probe import Probe
 from draas.model.resources import Resources
+from draas.model.route import AppRoute, Counters
 
-VERSION = 1
+VERSION = 2
 PATH = "/api/link"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 
@@ -28,6 +31,17 @@ CLOSE_CLOCK = 4412
 CLOSE_REPLACED = 4409  # the same node connected again: the newer link wins
 
 
+class Service(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What makes an allocation a replica of an app: it stays up, its port is published and its health is looked after."""
+
+    app: str
+    app_id: str
+    release: int
+    port: int | None
+    probe: Probe
+    stop_grace_s: float
+
+
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """All an agent needs to run one allocation, whatever happens to the controller meanwhile."""
 
@@ -38,13 +52,14 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     name: str
     runtime: RuntimeName
     image: str | None
-    command: str | tuple[str, ...]
+    command: str | tuple[str, ...]  # (): what the image itself says
     env: Mapping[str, str]
     resources: Resources
     timeout_s: float | None
     exclusive: bool
     desired: Desired
     log_cap_bytes: int
+    service: Service | None = None  # of an app's replica, whose job_id is ""
 
 
 # --- agent to controller ---
@@ -90,6 +105,34 @@ class LogChunk(msgspec.Struct, frozen=True, kw_only=True, tag="log", array_like=
     last: bool = False  # nothing follows
 
 
+class Usage(msgspec.Struct, frozen=True, array_like=True):
+    """What a replica uses: CPU in thousandths of a core since the last report, memory in bytes."""
+
+    cpu_millis: int
+    memory_bytes: int
+
+
+class Usages(msgspec.Struct, frozen=True, kw_only=True, tag="usages", array_like=True):
+    """What the replicas here use, every few seconds."""
+
+    replicas: Mapping[AllocationId, Usage]
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", array_like=True):
+    """An ingress's word, each second and whenever `drained`, `faults` or `waking` change.
+
+    `generation` is that of the last Routes in effect; `drained` are draining endpoints in these that have nothing under way
+    any more; `faults` the apps whose routes the proxy refuses, and why (what it had of them before stays in effect);
+    `waking` the apps without an endpoint for which requests are held.
+    """
+
+    generation: int
+    apps: Mapping[str, Counters]
+    drained: Sequence[AllocationId] = ()
+    faults: Mapping[str, str] = {}
+    waking: Sequence[str] = ()
+
+
 # --- controller to agent ---
 
 
@@ -117,6 +160,21 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign", array_like
     full: bool = False
 
 
+class Routes(msgspec.Struct, frozen=True, kw_only=True, tag="routes", array_like=True):
+    """What an ingress should serve. Taken in order, like Assign: `full` is the whole table, otherwise what changed.
+
+    `challenges` (path token to answer) and `certificates` (host name to PEM of chain and key) are always whole; None: as before.
+    """
+
+    epoch: int
+    generation: int
+    put: Sequence[AppRoute]
+    forget: Sequence[str] = ()
+    full: bool = False
+    challenges: Mapping[str, str] | None = None
+    certificates: Mapping[str, str] | None = None
+
+
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat", array_like=True):
     """Answer to a Heartbeat: `mono` is the agent's own figure back."""
 
@@ -132,8 +190,8 @@ class LogAck(msgspec.Struct, frozen=True, kw_only=True, tag="log_ack", array_lik
     ends: Mapping[AllocationId, int]
 
 
-FromAgent = Hello | Report | Heartbeat | LogChunk
-FromController = Welcome | Assign | Beat | LogAck
+FromAgent = Hello | Report | Heartbeat | LogChunk | Usages | Traffic
+FromController = Welcome | Assign | Beat | LogAck | Routes
 
 _encoder = msgspec.msgpack.Encoder()
 _from_agent = msgspec.msgpack.Decoder(list[FromAgent])

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from draas.model.command import Command
+from draas.model.app import App
+from draas.model.command import AppCommand, Command
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
@@ -45,6 +46,27 @@ class Controller(Protocol):
 
         A repeated `idempotency` key gets the first answer again; with another digest, Conflict.
         """
+        ...
+
+    async def command_apps(
+        self,
+        command: AppCommand,
+        render: Callable[[Sequence[App]], Reply],
+        idempotency: Idempotency | None = None,
+    ) -> Reply:
+        """The same for apps; `render` gets the apps that `command` concerns, as they are now."""
+        ...
+
+    async def app(self, name: str) -> App:
+        """Raises NotFound."""
+        ...
+
+    async def apps(self) -> Sequence[App]:
+        """All apps, by name."""
+        ...
+
+    async def changed_app(self, name: str, seen: App) -> App:
+        """The app as soon as a durable version of it differs from `seen`. Raises NotFound when it is removed meanwhile."""
         ...
 
     async def replay(self, idempotency: Idempotency) -> Reply | None:

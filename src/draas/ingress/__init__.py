@@ -1,0 +1,1 @@
+"""Ingress: routes to proxy configuration (pure), and the proxy kept running by it."""
