@@ -15,8 +15,9 @@ from draas.agent.runtimes.docker.container_body import Surroundings, container_n
 from draas.agent.runtimes.docker.container_state import Info
 from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_missing
 from draas.agent.runtimes.docker.failures import explain_start
+from draas.agent.runtimes.docker.log_file import Growth
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
-from draas.agent.runtimes.docker.output import follow_output
+from draas.agent.runtimes.docker.output import Source, follow_output
 from draas.agent.runtimes.docker.own_address import is_loopback, publish_on
 from draas.agent.runtimes.docker.patience import Patience
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
@@ -45,12 +46,20 @@ Watchdog = Callable[[dict[str, float]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Of a container's output."""
+
+    container_id: str
+    cap_bytes: int
+    has_log_file: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Begun:
     """A container that this process made and started: what is known of it without asking."""
 
-    container_id: str
     started_at: float
-    cap_bytes: int
+    kept: _Kept
     life: Life
 
 
@@ -83,7 +92,9 @@ class DockerRuntime:
         self._watch = EngineWatch(self.api, owner, self._tasks)
         self._pool = NamespacePool(self.api, owner, pool_size)
         self._patience = Patience(self.api.address)
+        self._growth = Growth(self._tasks)
         self._facts: Facts | None = None
+        self._root: str | None = None
         self._locks: dict[AllocationId, tuple[asyncio.Lock, list[None]]] = {}
         self._gpu_lock = asyncio.Lock()
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
@@ -214,10 +225,9 @@ class DockerRuntime:
                 else:
                     raise await explain_start(self.api, assignment, image, error) from error
                 continue
-            started_at = await self._started_at(made)
-            self._begun[assignment.id] = _Begun(
-                container_id=made, started_at=started_at, cap_bytes=assignment.log_cap_bytes, life=life
-            )
+            info = await self.api.call("GET", f"containers/{made}/json")
+            started_at = container_state.started_at(info) or clock.now()
+            self._begun[assignment.id] = _Begun(started_at=started_at, kept=_kept(info), life=life)
             return started_at
         raise RuntimeFailure(
             Cause.RUNTIME, "no network namespace stays: does something remove DRaaS's paused containers?"
@@ -231,10 +241,6 @@ class DockerRuntime:
             self._watch.forget(container_id)
             raise
         return life
-
-    async def _started_at(self, container_id: str) -> float:
-        info = await self.api.call("GET", f"containers/{container_id}/json")
-        return container_state.started_at(info) or clock.now()
 
     async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> str | float:
         """Create the container: its id; or, where it is there and was started, when that was."""
@@ -394,9 +400,9 @@ class DockerRuntime:
         async with self._alone(id):
             begun = self._begun.get(id)
             if begun is not None or await self._is_here(id):
-                await self._patience(lambda: self._delete(begun.container_id if begun is not None else name))
+                await self._patience(lambda: self._delete(begun.kept.container_id if begun is not None else name))
             if begun is not None:
-                self._watch.forget(begun.container_id)
+                self._watch.forget(begun.kept.container_id)
                 del self._begun[id]
             self._pool.give_back(id)
             self._pins.pop(id, None)
@@ -438,8 +444,8 @@ class DockerRuntime:
     async def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
         """Records of its output from `offset` on, up to the cap that its job was given; none where its container is gone."""
         name = container_name(id)
-        cap_bytes = await self._cap_of(id)
-        if cap_bytes is None:
+        kept = await self._kept_of(id)
+        if kept is None:
             log.warning("a container is gone, and its output with it", container=name)
             return
 
@@ -450,19 +456,33 @@ class DockerRuntime:
             now = await self._inspect(name)
             return now is None or container_state.has_ended(now)
 
-        async for item in follow_output(
-            self.api, self._watch, name, offset=offset, cap_bytes=cap_bytes, has_ended=has_ended
-        ):
+        source = Source(
+            api=self.api,
+            watch=self._watch,
+            growth=self._growth,
+            name=name,
+            id=kept.container_id,
+            root=await self._patience(self._root_folder) if kept.has_log_file else "",
+            cap_bytes=kept.cap_bytes,
+            has_ended=has_ended,
+        )
+        async for item in follow_output(source, offset):
             yield item
 
-    async def _cap_of(self, id: AllocationId) -> int | None:
-        """How many bytes of its output are kept; None where it is not here."""
+    async def _kept_of(self, id: AllocationId) -> _Kept | None:
+        """What is kept of its output; None where it is not here."""
         if (begun := self._begun.get(id)) is not None:
-            return begun.cap_bytes
+            return begun.kept
         info = await self._patience(lambda: self._inspect(container_name(id)))
         if info is None or not container_state.is_ours(info, self._owner, id):
             return None
-        return int(info["Config"]["Labels"][container_body.LOG_CAP])
+        return _kept(info)
+
+    async def _root_folder(self) -> str:
+        """Where the engine keeps its files, if it runs on this machine; else nothing."""
+        if self._root is None:
+            self._root = str((await self.api.call("GET", "info"))["DockerRootDir"]) if self.api.local else ""
+        return self._root
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
         """Pass the deadlines on to what outlives the agent."""
@@ -526,6 +546,14 @@ class DockerRuntime:
             users.pop()
             if not users:
                 del self._locks[id]
+
+
+def _kept(info: Info) -> _Kept:
+    return _Kept(
+        container_id=info["Id"],
+        cap_bytes=int(info["Config"]["Labels"][container_body.LOG_CAP]),
+        has_log_file=container_state.has_log_file(info),
+    )
 
 
 def _tags(item: dict[str, Any]) -> list[str]:
