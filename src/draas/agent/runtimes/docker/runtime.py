@@ -291,6 +291,8 @@ class DockerRuntime:
             self._pool.give_back(id)
             return told
         info = await self._ended(id)
+        if (begun := self._begun.get(id)) is not None:
+            begun.life.over.set()  # where the event of its end was lost, its output must not wait for that
         if info is None:
             raise RuntimeFailure(Cause.RUNTIME, "its container is gone: was it removed by hand, or by another program?")
         if container_state.started_at(info) is None:
