@@ -5,7 +5,17 @@ from typing import Any
 
 import click
 
-from draas.cli.options import agent_options, default_data_dir, env, first, node_name, number, pairs, read_file
+from draas.cli.options import (
+    agent_options,
+    default_data_dir,
+    env,
+    first,
+    health_address,
+    node_name,
+    number,
+    pairs,
+    read_file,
+)
 from draas.cli.parent import end_with_parent
 from draas.cli.running import run_until_stopped
 
@@ -13,11 +23,17 @@ ROLES = frozenset({"worker", "builder", "ingress", "dns"})
 HOST_JOBS = ("off", "sandboxed", "plain")
 
 
+health_option = click.option(
+    "--port", metavar="[HOST:]PORT", help="Serve /healthz and /metrics there (AGENT_PORT; host default 127.0.0.1)."
+)
+
+
 @click.command()
 @click.option("--url", help="The controller (DRAAS_URL, SCHEDULER_URL, MASTER_URL).")
 @click.option("--token", help="A join token, needed once (DRAAS_JOIN_TOKEN).")
 @click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
 @click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@health_option
 @agent_options
 def agent(**given: Any) -> None:
     """Run this machine's agent. It dials out to the controller; nothing dials in."""
@@ -29,6 +45,7 @@ def agent(**given: Any) -> None:
 @click.argument("token")
 @click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
 @click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@health_option
 @agent_options
 def join(**given: Any) -> None:
     """Join the cluster of the controller at URL, then run the agent.
@@ -98,4 +115,5 @@ def agent_config(given: dict[str, Any]) -> Any:
         memory_bytes=int(memory * MIB) if memory is not None else None,
         docker_host=env("DOCKER_HOST"),
         address=env("DRAAS_ADVERTISE", "AGENT_IP") or "",
+        health=health_address(first(given.get("port"), env("AGENT_PORT"), file.get("port"))),
     )

@@ -76,6 +76,11 @@ class Link:
         self._told = ("", 0.0)
         self.node_id: str | None = None
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether the controller has welcomed this agent, and the connection holds."""
+        return self._linked
+
     def send_log(self, chunk: wire.LogChunk) -> None:
         """Queue a piece of output. The shipment's window bounds how much is queued."""
         if self._linked:
