@@ -68,7 +68,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     loop = ControlLoop(store, logs, config.policy)
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
-    loop.send_orders, loop.drop_link = hub.send_orders, hub.drop
+    loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
     try:
         async with Tasks("controller") as tasks, contextlib.AsyncExitStack() as closing:
             await loop.open()

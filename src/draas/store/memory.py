@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from draas.lib import clock
 from draas.model.allocation import NodeId
+from draas.model.app import App, AppId
 from draas.model.job import Job, JobId
 from draas.model.node import Node
 from draas.store.store import (
@@ -30,6 +31,7 @@ class Medium:
     last_seq: int = 0
     jobs: dict[JobId, Job] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    apps: dict[AppId, App] = field(default_factory=dict)
     events: list[NumberedEvent] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
     tokens: dict[str, JoinToken] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class MemoryStore:
         return Snapshot(
             jobs=sorted((job for job in medium.jobs.values() if job.live), key=lambda job: job.seq),
             nodes=sorted(medium.nodes.values(), key=lambda node: node.id),
+            apps=sorted(medium.apps.values(), key=lambda app: app.id),
             keys=sorted(medium.keys.values(), key=lambda key: (key.created_at, key.id)),
             tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
             next_seq=medium.last_seq + 1,
@@ -73,6 +76,7 @@ class MemoryStore:
         medium.jobs.update({job.id: job for job in plan.jobs})
         medium.last_seq = max(medium.last_seq, max((job.seq for job in plan.jobs), default=0))
         medium.nodes.update({node.id: node for node in plan.nodes})
+        medium.apps.update({app.id: app for app in plan.apps})
         medium.keys.update({key.id: key for key in write.keys})
         medium.tokens.update({token.digest: token for token in write.tokens})
         medium.answers.update({answer.key: answer for answer in write.answers})
@@ -84,6 +88,8 @@ class MemoryStore:
             medium.jobs.pop(job_id, None)
         for node_id in plan.gone_nodes:
             medium.nodes.pop(node_id, None)
+        for app_id in plan.gone_apps:
+            medium.apps.pop(app_id, None)
         for key_id in write.gone_keys:
             medium.keys.pop(key_id, None)
         for digest in write.gone_tokens:

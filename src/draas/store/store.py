@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from draas.model.allocation import NodeId
+from draas.model.app import App
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import Node
@@ -71,10 +72,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a controller starts from: live jobs, all nodes, keys and tokens."""
+    """What a controller starts from: live jobs, all nodes, apps, keys and tokens."""
 
     jobs: Sequence[Job] = ()
     nodes: Sequence[Node] = ()
+    apps: Sequence[App] = ()
     keys: Sequence[Key] = ()
     tokens: Sequence[JoinToken] = ()
     next_seq: int = 1
