@@ -85,6 +85,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 is_open=config.is_open,
                 ca_pem=certificates.ca_pem if certificates else "",
                 fingerprint=certificates.fingerprint if certificates else "",
+                apps_domain=config.policy.apps_domain,
             )
             server = _server(create_app(loop, app_config, _link(loop, hub)), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")
