@@ -5,8 +5,9 @@ for the first one of a job that is still queued; with `attempt` it ends with tha
 """
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -32,6 +33,8 @@ from draas.wire.views import LinePart
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
 StreamName = Literal["stdout", "stderr", "notice"]
+
+_DATA, _PARTIAL = attrgetter("data"), attrgetter("partial")
 
 
 class LogQuery(BaseModel):
@@ -114,10 +117,17 @@ async def _text(
     try:
         async for attempt in attempts:
             async for lines in controller.logs.read(attempt.id, wanted, follow):
-                yield b"".join([line.data if line.partial else line.data + b"\n" for line in lines])
+                yield join_lines(lines)
             wanted = replace(wanted, after_line=0, tail=None)
     except NotFound:
         return  # deleted while it was followed: there is no more
+
+
+def join_lines(lines: Sequence[Line]) -> bytes:
+    """The text that these lines were."""
+    if any(map(_PARTIAL, lines)):
+        return b"".join([line.data if line.partial else line.data + b"\n" for line in lines])
+    return b"\n".join([*map(_DATA, lines), b""])
 
 
 async def _events(

@@ -358,6 +358,11 @@ class ControlLoop:
                 return app
             await asyncio.wait({watching})
 
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is."""
+        app = await self.app(name)
+        return self.control.explain_app(app, clock.steady())
+
     async def may_write(self, node_id: NodeId, id: AllocationId) -> bool:
         """Whether this node may add to this output: it was placed there, and whose it is still exists."""
         owner = id.rpartition(".")[0]

@@ -14,8 +14,9 @@ from draas.agent.runtimes.docker.container_body import Surroundings, container_n
 from draas.agent.runtimes.docker.container_state import Info
 from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_missing
 from draas.agent.runtimes.docker.failures import explain_start
+from draas.agent.runtimes.docker.log_file import Growth
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
-from draas.agent.runtimes.docker.output import follow_output
+from draas.agent.runtimes.docker.output import Source, follow_output
 from draas.agent.runtimes.docker.own_address import is_loopback, publish_on
 from draas.agent.runtimes.docker.patience import Patience
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
@@ -71,7 +72,9 @@ class DockerRuntime:
         self._watch = EngineWatch(self.api, owner, self._tasks)
         self._pool = NamespacePool(self.api, owner, pool_size)
         self._patience = Patience(self.api.address)
+        self._growth = Growth(self._tasks)
         self._facts: Facts | None = None
+        self._root: str | None = None
         self._locks: dict[AllocationId, tuple[asyncio.Lock, list[None]]] = {}
         self._gpu_lock = asyncio.Lock()
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
@@ -380,10 +383,24 @@ class DockerRuntime:
             now = await self._inspect(name)
             return now is None or container_state.has_ended(now)
 
-        async for item in follow_output(
-            self.api, self._watch, name, offset=offset, cap_bytes=cap_bytes, has_ended=has_ended
-        ):
+        source = Source(
+            api=self.api,
+            watch=self._watch,
+            growth=self._growth,
+            name=name,
+            id=info["Id"],
+            root=await self._patience(self._root_folder) if container_state.has_log_file(info) else "",
+            cap_bytes=cap_bytes,
+            has_ended=has_ended,
+        )
+        async for item in follow_output(source, offset):
             yield item
+
+    async def _root_folder(self) -> str:
+        """Where the engine keeps its files, if it runs on this machine; else nothing."""
+        if self._root is None:
+            self._root = str((await self.api.call("GET", "info"))["DockerRootDir"]) if self.api.local else ""
+        return self._root
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
         """Pass the deadlines on to what outlives the agent."""
