@@ -220,7 +220,7 @@ class ControlLoop:
                 if replica.state is AllocationState.LOST or replica.observed.started_at is None
             ]
         gone_replicas = [
-            AllocationId(f"{app.id}.{number + 1}")
+            AllocationId(f"{removed.id}.{number + 1}")
             for id in plan.gone_apps
             if (removed := self._removed.pop(id, None)) is not None
             for number in range(removed.placed)
