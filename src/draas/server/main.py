@@ -63,7 +63,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificates = _certificates(config)
     listening = _listen(config.host, config.port)
-    store = SqlStore(config.data_dir)
+    store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
     loop.runtime_without_nodes = config.runtime_without_nodes
