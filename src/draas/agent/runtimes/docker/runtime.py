@@ -559,7 +559,10 @@ def _kept(info: Info) -> _Kept:
 
 
 def _tags(item: dict[str, Any]) -> list[str]:
-    return [tag for tag in item.get("RepoTags") or () if tag != "<none>:<none>"]
+    """Its names, by tag and by digest: what a replica's image is pinned to is known here by its digest alone."""
+    return [
+        name for key in ("RepoTags", "RepoDigests") for name in item.get(key) or () if not name.startswith("<none>")
+    ]
 
 
 async def _outcome(work: Awaitable[None]) -> RuntimeFailure | None:
