@@ -1,13 +1,19 @@
-"""Jobs, nodes and commits for the suites over the stores."""
+"""Jobs, nodes, apps and commits for the suites over the stores."""
 
 from dataclasses import replace
 
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
+from draas.model.app import App, AppId, AppState, Scaling
+from draas.model.app_spec import AppSpec, Autoscale, Canary, Deploy, Order
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
 from draas.model.plan import Plan
+from draas.model.probe import Health, Probe, ProbeKind, Served
+from draas.model.release import CanaryPhase, Release, ReleaseState
+from draas.model.replica import Replica
 from draas.model.resources import Resources
+from draas.model.route import Ingress
 from draas.store.store import Answer, Write
 
 AT = 1_800_000_000.25
@@ -38,6 +44,8 @@ OBSERVED = Observed(
     peak_memory_bytes=2**63 + 1,
     cpu_s=0.1,
     log_bytes=0,
+    image="sha256:1",
+    served=Served(health=Health.UNHEALTHY, since=AT + 1.5, detail="answers 500", endpoint="10.0.0.1:32768"),
 )
 ATTEMPT = Allocation(
     id=AllocationId("a-1"),
@@ -82,6 +90,15 @@ FULL_NODE = Node(
         images=(Image(id="sha256:1", tags=("a:1", "a:2"), size_bytes=2**33),),
         address="10.0.0.1",
         version="1",
+        ingress=Ingress(
+            proxy="haproxy 2.6.12",
+            http_port=80,
+            https_port=443,
+            address="10.0.0.1",
+            missing="no certificate",
+            dns="10.0.0.1:53",
+            faults={"shop": "line 3"},
+        ),
     ),
     load=Load(
         cpu_percent=12.5,
@@ -97,6 +114,78 @@ FULL_NODE = Node(
     last_seen_at=AT + 1,
     linked=True,
     failures=(AT, AT + 1),
+)
+APP_SPEC = AppSpec(
+    image="shop:1",
+    port=8080,
+    command=("serve", "ü"),
+    env={"MODE": "production\n"},
+    resources=Resources(cpu_millis=100, memory_bytes=2**40, gpus=1),
+    constraints=("node.arch == amd64",),
+    health=Probe(kind=ProbeKind.EXEC, path="/healthz", command=("true", "x"), every_s=0.5, timeout_s=0.25, failures=9),
+    stop_grace_s=1.5,
+    release_command="migrate",
+    domains=("shop.example", "example/shop"),
+    https_only=True,
+    maintenance=True,
+    labels={"team": "x"},
+    deploy=Deploy(
+        order=Order.STOP_FIRST,
+        batch=3,
+        healthy_after_s=0.5,
+        deadline_s=61.0,
+        rollback_auto=False,
+        drain_s=5.0,
+        canary=Canary(replicas=2, share_percent=10),
+    ),
+    min_replicas=0,
+    max_replicas=9,
+    autoscale=Autoscale(requests_per_s=100.0, concurrency=5.5, cpu_percent=70.0, memory_percent=80.0, idle_s=60.0),
+)
+RELEASE = Release(
+    number=7,
+    spec=APP_SPEC,
+    state=ReleaseState.ROLLING,
+    created_at=AT,
+    image="shop@sha256:1",
+    rolling_at=AT + 1,
+    finished_at=AT + 2,
+    reason="2 of 3 replicas",
+    rollback_of=5,
+    canary=CanaryPhase.TESTING,
+    command_done=True,
+)
+REPLICA = Replica(allocation=ATTEMPT, release=7, moving_for="drained", leaving_at=AT + 3, leaving_for="release 8")
+SCALING = Scaling(at=AT, before=2, after=4, reason="2 to 4: 180 requests/s a replica, target 100")
+FULL_APP = App(
+    id=AppId("p-full"),
+    name="shop",
+    project=ProjectName("research"),
+    created_at=AT,
+    spec=APP_SPEC,
+    wanted=4,
+    releases=(RELEASE, replace(RELEASE, number=8, spec=AppSpec(image="shop:2", command="serve 'ü'"))),
+    live=7,
+    state=AppState.DEGRADED,
+    reason="1 of 4 replicas",
+    replicas=(REPLICA,),
+    past=(replace(REPLICA, allocation=replace(ATTEMPT, id=AllocationId("a-0"))),),
+    placed=2**40,
+    crashes=3,
+    crashed_at=AT + 2,
+    not_before=AT + 4,
+    restarting=AT + 5,
+    sleeping=True,
+    removing=True,
+    refused="no room",
+    scalings=(SCALING, replace(SCALING, before=4, after=0)),
+    scaled_at=AT + 6,
+)
+SAMPLES = (
+    *(SPEC, OBSERVED, OBSERVED.served, ATTEMPT, FULL_JOB),
+    *(FULL_NODE, FULL_NODE.facts, FULL_NODE.facts.ingress, FULL_NODE.load),
+    *(FULL_APP, APP_SPEC, APP_SPEC.health, APP_SPEC.deploy, APP_SPEC.deploy.canary, APP_SPEC.autoscale),
+    *(RELEASE, REPLICA, SCALING),
 )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -16,13 +17,16 @@ import pytest
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import Pool
 from store_crashes import STEPS_BEFORE, WAYS
-from store_samples import AT, ended, queued, running, step, writes
+from store_samples import AT, FULL_APP, ended, queued, running, step, writes
+from store_samples import event as one_event
 
 from draas.model.job import JobId, JobState
+from draas.model.plan import Plan
 from draas.store.sql import SqlStore
 from draas.store.sql_migrate import SCRIPTS, migrate, run_alembic
 from draas.store.sql_schema import REVISION
-from draas.store.store import JobFilter, Snapshot, StoreFailure
+from draas.store.sql_writer import PRUNE_AT_ONCE, PRUNE_EVERY_S
+from draas.store.store import JobFilter, Snapshot, StoreFailure, Write
 
 HERE = Path(__file__).parent
 
@@ -305,6 +309,10 @@ async def test_a_damaged_database(store: SqlStore, tmp_path: Path) -> None:
         ),
         ("UPDATE job_specs SET body = X'0180'", "the database holds a record that cannot be read"),
         ("UPDATE job_specs SET body = X''", "the database holds form none"),
+        (
+            "INSERT INTO apps VALUES ('p-1', 'shop', 'default', X'0180')",
+            "the database holds a record that cannot be read",
+        ),
     ],
 )
 async def test_what_a_newer_version_wrote(store: SqlStore, tmp_path: Path, change: str, told: str) -> None:
@@ -361,6 +369,23 @@ async def test_commits_are_flushed(connections: list[sqlite3.Connection]) -> Non
         reader.execute("DELETE FROM events")
 
 
+async def test_many_old_events_go_some_at_a_time(tmp_path: Path) -> None:
+    at = [AT]
+    store = SqlStore(tmp_path, now=lambda: at[0], events_kept_s=100)
+    await store.open()
+    many = 2 * PRUNE_AT_ONCE + 500
+    await store.commit(writes(events=tuple(replace(one_event(1), at=AT) for _ in range(many))))
+    at[0] += 101
+    left = []
+    for _ in range(4):
+        at[0] += PRUNE_EVERY_S
+        await store.commit(writes())
+        left.append(len(await store.events(0, many)))
+    assert left == [many - PRUNE_AT_ONCE, many - 2 * PRUNE_AT_ONCE, 0, 0]
+    assert await store.commit(writes()) == many
+    await store.close()
+
+
 def _content(path: Path, make: Callable[[Connection], None]) -> list[tuple[object, ...]]:
     """All that `make` puts into a new database: tables, indexes and first rows, whatever the layout of the statements."""
     with create_engine(f"sqlite:///{path}").begin() as connection:
@@ -375,6 +400,34 @@ def test_a_new_database_is_as_the_migrations_make_it(tmp_path: Path) -> None:
     migrated = _content(tmp_path / "migrated.db", lambda connection: run_alembic(connection, None))
     assert _content(tmp_path / "new.db", migrate) == migrated
     assert (REVISION,) in migrated
+
+
+# As the first revision wrote it: a job that runs, whose attempt has neither image nor health.
+OLD_JOB = (
+    "0199cb41dad27480500000cb0000000000000000c0c0000090a66f6e206f6e659198a7612d6f6e652d3101a56e2d6f6e65a36f6e65cb41dad274"
+    "80100000a372756ea09aa772756e6e696e67a0a0c0c0c0c2c0c0c0"
+)
+OLD_SPEC = "0182a7636f6d6d616e64a474727565a46e616d65a3656e64"
+
+
+async def test_a_database_of_the_first_revision_is_migrated(tmp_path: Path) -> None:
+    with create_engine(f"sqlite:///{tmp_path / 'draas.db'}").begin() as connection:
+        run_alembic(connection, None, upto="0001")
+    with raw(tmp_path) as old:
+        old.execute(
+            "INSERT INTO jobs VALUES (1, 'j-1', 'default', 'end', 'running', NULL, ?)", [bytes.fromhex(OLD_JOB)]
+        )
+        old.execute("INSERT INTO job_specs VALUES (1, ?)", [bytes.fromhex(OLD_SPEC)])
+        old.execute("UPDATE controller SET epoch = 4, last_seq = 1")
+    store = store_in(tmp_path)
+    snapshot = await store.open()
+    expected = running(queued(1, name="end"))
+    assert snapshot.jobs == [replace(expected, reason="on one")]
+    assert (snapshot.apps, snapshot.epoch, snapshot.next_seq) == ([], 5, 2)
+    await store.commit(Write(plan=Plan(apps=(FULL_APP,))))
+    await store.close()
+    assert (await store.open()).apps == [FULL_APP]
+    await store.close()
 
 
 def test_the_newest_migration_is_the_schemas() -> None:

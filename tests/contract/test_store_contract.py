@@ -8,10 +8,10 @@ from typing import Protocol
 import pytest
 from store_samples import (
     AT,
-    ATTEMPT,
+    FULL_APP,
     FULL_JOB,
     FULL_NODE,
-    OBSERVED,
+    SAMPLES,
     SPEC,
     ended,
     event,
@@ -21,11 +21,23 @@ from store_samples import (
     writes,
 )
 
+from draas.model.app import App, AppId
+from draas.model.app_spec import AppSpec
 from draas.model.job import Job, JobId, JobState
 from draas.model.plan import Plan
 from draas.store.memory import Medium, MemoryStore
 from draas.store.sql import SqlStore
-from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, JoinToken, Key, Store, StoreFailure, Write
+from draas.store.store import (
+    ANSWERS_KEPT_S,
+    EVENTS_KEPT_S,
+    Answer,
+    JobFilter,
+    JoinToken,
+    Key,
+    Store,
+    StoreFailure,
+    Write,
+)
 
 
 class Place(Protocol):
@@ -94,7 +106,7 @@ async def listed(store: Store, limit: int = 100, below: int | None = None, **mat
 
 def test_the_samples_leave_no_field_at_its_default() -> None:
     """A field that is new in the model and is not stored makes the round trips below fail only if a sample has it."""
-    for sample in (SPEC, OBSERVED, ATTEMPT, FULL_JOB, FULL_NODE, FULL_NODE.facts, FULL_NODE.load):
+    for sample in SAMPLES:
         assert is_dataclass(sample)
         same = [
             one.name
@@ -129,6 +141,38 @@ async def test_every_field_of_a_node_comes_back(place: Place, store: Store) -> N
     await again.commit(Write(plan=Plan(gone_nodes=(FULL_NODE.id,))))
     await again.close()
     assert (await again.open()).nodes == []
+    await again.close()
+
+
+async def test_every_field_of_an_app_comes_back(place: Place, store: Store) -> None:
+    older = replace(FULL_APP, wanted=1, releases=())
+    await store.commit(Write(plan=Plan(apps=(older,))))
+    await store.commit(Write(plan=Plan(apps=(older, replace(older, name="renamed"), FULL_APP))))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).apps == [FULL_APP]
+    await again.close()
+
+
+async def test_an_app_with_nothing_but_what_is_needed_comes_back(place: Place, store: Store) -> None:
+    spec = AppSpec(image="nginx:1.25")
+    bare = App(id=AppId("p-1"), name="web", project=FULL_APP.project, created_at=AT, spec=spec, wanted=1)
+    await store.commit(Write(plan=Plan(apps=(bare,))))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).apps == [bare]
+    await again.close()
+
+
+async def test_apps_are_there_until_they_are_gone(place: Place, store: Store) -> None:
+    one, two, three = (replace(FULL_APP, id=AppId(f"p-{number}"), name=f"app-{number}") for number in (1, 2, 3))
+    await store.commit(Write(plan=Plan(apps=(three, one))))
+    heir = replace(two, name=one.name)  # removed and deployed again under the same name, in one tick
+    await store.commit(Write(plan=Plan(apps=(heir,), gone_apps=(one.id, AppId("never there")))))
+    await store.commit(Write(plan=Plan(apps=(one,), gone_apps=(one.id,))))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).apps == [heir, three]
     await again.close()
 
 
@@ -362,6 +406,32 @@ async def test_events_are_numbered_without_a_gap(place: Place, store: Store) -> 
     assert await again.commit(writes(events=(event(4),))) == 4
     assert [one.number for one in await again.events(2, 10)] == [3, 4]
     await again.close()
+
+
+async def test_events_are_kept_for_a_month_and_their_numbers_never_come_again(place: Place, store: Store) -> None:
+    await store.commit(writes(events=tuple(event(number, "ab"[number % 2]) for number in range(1, 6))))
+    place.at = AT + 3 + EVENTS_KEPT_S
+    assert await store.commit(writes(events=(replace(event(6), at=place.at),))) == 6
+    assert [one.number for one in await store.events(0, 10)] == [3, 4, 5, 6]
+    assert [one.number for one in await store.events(0, 1)] == [3]
+    assert [one.number for one in await store.events(3, 2)] == [4, 5]
+    assert [one.number for one in await store.events(2, 10, "b")] == [3, 5]
+    await store.close()
+    place.at += 1000
+    again = place.store()
+    assert (await again.open()).last_event == 6
+    assert [one.number for one in await again.events(0, 10)] == [6]
+    place.at += EVENTS_KEPT_S
+    assert await again.commit(writes(events=(replace(event(7), at=place.at),))) == 7
+    assert [(one.number, one.event.at) for one in await again.events(0, 10)] == [(7, place.at)]
+    await again.close()
+
+
+async def test_an_event_of_a_wrong_clock_keeps_no_other(place: Place, store: Store) -> None:
+    await store.commit(writes(events=(replace(event(1), at=AT + 10 * EVENTS_KEPT_S), event(2))))
+    place.at = AT + 3 + EVENTS_KEPT_S
+    await store.commit(Write())
+    assert [one.number for one in await store.events(0, 10)] == [1]
 
 
 async def test_the_detail_of_an_event_keeps_its_types(store: Store) -> None:

@@ -4,6 +4,7 @@ Nothing here is needed for host jobs: whatever cannot be had becomes one line th
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -218,7 +219,8 @@ async def _run(*command: str, timeout_s: float) -> str:
         async with asyncio.timeout(timeout_s):
             output = (await process.communicate())[0].decode(errors="replace")
     except TimeoutError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            process.kill()
         await process.wait()
         raise EngineTrouble(f"`{' '.join(command)}` took longer than {timeout_s:.0f} s") from None
     if process.returncode:

@@ -53,7 +53,9 @@ class App:
     past: tuple[Replica, ...] = ()
     placed: int = 0  # replicas ever placed: the next one's number is one more
     crashes: int = 0  # in a row, each soon after its start
+    crashed_at: float = 0.0
     not_before: float = 0.0  # back-off: nothing is started before
+    refused: str = ""  # why the next replica has no place, in words
     restarting: float | None = None  # replicas placed before this moment are to be replaced
     sleeping: bool = False  # scaled to zero, to be woken by a request
     removing: bool = False

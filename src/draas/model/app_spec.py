@@ -32,7 +32,7 @@ class Deploy:
     order: Order = Order.START_FIRST
     batch: int = 1  # replicas replaced at a time
     healthy_after_s: float = 3.0  # the settling time: healthy for so long counts
-    deadline_s: float = 300.0  # a replica that is not healthy by then fails the release
+    deadline_s: float = 60.0  # a replica that runs for so long without being healthy fails the release
     rollback_auto: bool = True  # a failed release's replicas are stopped, and the old release is made whole
     drain_s: float = 30.0  # how long a leaving replica may finish what it serves
     canary: Canary | None = None

@@ -14,6 +14,7 @@ class Replica:
 
     allocation: Allocation
     release: int
+    moving_for: str = ""  # why another one is to take its place, in words; "" if none is
     leaving_at: float | None = None
     leaving_for: str = ""  # why, in words
 

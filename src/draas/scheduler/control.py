@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from draas.lib.values import replace
 from draas.model.allocation import AllocationId, NodeId, Observed, is_news
+from draas.model.app import App
 from draas.model.cluster import Cluster
 from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound
@@ -18,6 +19,7 @@ from draas.model.node import Facts, Load, Node, NodeState
 from draas.model.plan import Plan, merge
 from draas.model.policy import Policy
 from draas.scheduler import explain, jobs, nodes
+from draas.scheduler.app_control import AppControl
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.place import plan_round
 from draas.scheduler.queue import Queue
@@ -31,7 +33,14 @@ class Control:
     """The cluster in memory and every decision about it. One instance leads at a time; `epoch` says which."""
 
     def __init__(
-        self, job_list: Iterable[Job], node_list: Iterable[Node], next_seq: int, epoch: int, policy: Policy, now: float
+        self,
+        job_list: Iterable[Job],
+        node_list: Iterable[Node],
+        next_seq: int,
+        epoch: int,
+        policy: Policy,
+        now: float,
+        app_list: Iterable[App] = (),
     ) -> None:
         self.cluster = Cluster(next_seq=next_seq)
         self.fleet = Fleet(policy.default_image)
@@ -51,7 +60,8 @@ class Control:
         )  # not long ago: what is read from disk may have them yet
         self._left: set[NodeId] = set()
         self._told: set[NodeId] = set()  # nodes whose link has been given its full set: they get what changes
-        self._apply(Plan(jobs=tuple(job_list), nodes=tuple(node_list)))
+        self.apps = AppControl(self.cluster, self.fleet, policy, epoch, self._do, self._find_job)
+        self._apply(Plan(jobs=tuple(job_list), nodes=tuple(node_list), apps=tuple(app_list)))
         self._do(nodes.begin(self.cluster, now))
 
     # --- what users ask ---
@@ -98,6 +108,10 @@ class Control:
         """Why `job` is where it is."""
         return explain.explain(self.fleet, self.queue, job, now, self.cluster.nodes.values(), self.held)
 
+    def explain_app(self, app: App, now: float) -> Explanation:
+        """Why `app` is as it is."""
+        return explain.explain_app(self.fleet, app, now, self.cluster.nodes.values(), self.held)
+
     # --- what agents say ---
 
     def connect(
@@ -124,6 +138,7 @@ class Control:
     def disconnect(self, node_id: NodeId, now: float) -> None:
         """Its link closed."""
         self._told.discard(node_id)
+        self.apps.unlink(node_id)
         node = self.cluster.nodes.get(node_id)
         if node is not None:
             self._do(nodes.unlink_node(node, now))
@@ -143,14 +158,22 @@ class Control:
     def report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed], now: float, chance: float) -> None:
         """What an agent has newly seen of its allocations. Reports about superseded attempts change nothing."""
         for allocation_id, seen in observed.items():
+            if (replica := self.cluster.replica(allocation_id)) is not None:
+                if replica.node_id == node_id and is_news(replica.observed, seen):
+                    self.apps.report(allocation_id, seen, now)
+                    self._blame(node_id, seen, now)
+                continue
             job = self.cluster.job_of(allocation_id)
             held = job.current if job is not None else None
             if job is None or held is None or held.node_id != node_id or not is_news(held.observed, seen):
                 continue
             self._do(jobs.observe(self.cluster, job, seen, self.policy, now, chance))
-            node = self.cluster.nodes.get(node_id)
-            if node is not None:
-                self._do(nodes.blame_for(node, seen.cause, now))
+            self._blame(node_id, seen, now)
+
+    def _blame(self, node_id: NodeId, seen: Observed, now: float) -> None:
+        node = self.cluster.nodes.get(node_id)
+        if node is not None:
+            self._do(nodes.blame_for(node, seen.cause, now))
 
     # --- time ---
 
@@ -159,12 +182,12 @@ class Control:
         if now >= self._silence_at:
             self._silence_at = now + SILENCE_EVERY_S
             self._do_each(nodes.check_silence(self.cluster, self.policy, now))
-        self.held, self.behind = {}, False
+        self.held, self.behind = {}, self.apps.tick(now)
         if not len(self.queue):
             return
         limit = self.policy.placements_per_tick
         placed, self.held = plan_round(self.fleet, self.queue, now, limit)
-        self.behind = len(placed) == limit
+        self.behind |= len(placed) == limit
         if placed:
             pairs = [(placement.job_id, self.cluster.nodes[placement.node_id]) for placement in placed]
             self._do(jobs.assign_jobs(self.cluster, pairs, now))
@@ -177,9 +200,10 @@ class Control:
         self._pending = []
         newest = {job.id: job for job in plan.jobs}
         members = {node.id: node for node in plan.nodes}
-        if len(newest) == len(plan.jobs) and len(members) == len(plan.nodes):
+        apps = {app.id: app for app in plan.apps if app.id not in plan.gone_apps}
+        if len(newest) == len(plan.jobs) and len(members) == len(plan.nodes) and len(apps) == len(plan.apps):
             return plan
-        return replace(plan, jobs=tuple(newest.values()), nodes=tuple(members.values()))
+        return replace(plan, jobs=tuple(newest.values()), nodes=tuple(members.values()), apps=tuple(apps.values()))
 
     def orders(self) -> dict[NodeId, Assign]:
         """What has changed for the linked agents since the last call. To be sent after the commit, and after their full set."""
@@ -194,6 +218,7 @@ class Control:
         self._told.add(node_id)
         self._generation += 1
         put = [self._assignment(job, held.id) for job, held in self.cluster.on_node(node_id)]
+        put += [self.apps.assignment(app, replica) for app, replica in self.cluster.replicas_on(node_id)]
         self._put.pop(node_id, None)
         self._forget.pop(node_id, None)
         return Assign(epoch=self.epoch, generation=self._generation, put=put, full=True)
@@ -203,8 +228,12 @@ class Control:
         put = []
         for allocation_id in self._put.get(node_id, ()):
             job = self.cluster.job_of(allocation_id)
+            app = self.cluster.app_of(allocation_id)
+            replica = self.cluster.replica(allocation_id)
             if job is not None:
                 put.append(self._assignment(job, allocation_id))
+            elif app is not None and replica is not None:
+                put.append(self.apps.assignment(app, replica))
         return Assign(
             epoch=self.epoch, generation=self._generation, put=put, forget=list(self._forget.get(node_id, ()))
         )
@@ -240,9 +269,16 @@ class Control:
             self._do(plan)
 
     def _apply(self, plan: Plan) -> None:
+        self.apps.note(plan)
         for job in plan.jobs:
             self._note_orders(self.cluster.jobs.get(job.id), job)
+        for app in plan.apps:
+            self._note_replicas(self.cluster.apps.get(app.id), app)
         self.cluster.apply(plan)
+        for app in plan.apps:
+            self.fleet.put_app(app)
+        for app_id in plan.gone_apps:
+            self.fleet.drop_app(app_id)
         for job in plan.jobs:
             self.fleet.put_job(job)
             if job.state is JobState.QUEUED and job.current is None:
@@ -277,7 +313,22 @@ class Control:
         elif holds is not None and (held is None or held.id != holds.id or held.desired is not holds.desired):
             self._put.setdefault(holds.node_id, {})[holds.id] = None
 
+    def _note_replicas(self, before: App | None, after: App) -> None:
+        """The same for replicas."""
+        held = {one.id: one for one in before.replicas} if before is not None else {}
+        holds = {one.id: one for one in after.replicas}
+        for id, replica in held.items():
+            if id not in holds:
+                self._put.get(replica.node_id, {}).pop(id, None)
+                self._forget.setdefault(replica.node_id, {})[id] = None
+        for id, replica in holds.items():
+            if id not in held or held[id].allocation.desired is not replica.allocation.desired:
+                self._put.setdefault(replica.node_id, {})[id] = None
+
     # --- finding ---
+
+    def _find_job(self, id: JobId) -> Job | None:
+        return self.cluster.jobs.get(id) or self.recent.get(id)
 
     def _job(self, id: JobId, loaded: Job | None) -> Job:
         job = self.cluster.jobs.get(id) or self.recent.get(id) or loaded

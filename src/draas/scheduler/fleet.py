@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from draas.model.allocation import AllocationId, NodeId
+from draas.model.app import App, AppId
 from draas.model.cluster import Cluster
 from draas.model.job import Job, JobId, ProjectName, RuntimeName
 from draas.model.node import Node
@@ -49,6 +50,7 @@ class Fleet:
         self._held: dict[AllocationId, Holding] = {}
         self._on_node: dict[NodeId, dict[AllocationId, None]] = {}
         self._of_job: dict[JobId, AllocationId] = {}
+        self._of_app: dict[AppId, set[AllocationId]] = {}
         self._of_project: dict[ProjectName, Amounts] = {}
         self._shrunk: set[NodeId] = set()
         self._failing: set[NodeId] = set()
@@ -69,6 +71,8 @@ class Fleet:
             fleet.put_node(node)
         for job in cluster.jobs.values():
             fleet.put_job(job)
+        for app in cluster.apps.values():
+            fleet.put_app(app)
         fleet._shrunk |= {node for node, row in fleet._row.items() if fleet.books.free(row).min() < 0}
         return fleet
 
@@ -84,6 +88,31 @@ class Fleet:
             self.put_job(job)
         for job_id in plan.gone_jobs:
             self.drop_job(job_id)
+        for app in plan.apps:
+            self.put_app(app)
+        for app_id in plan.gone_apps:
+            self.drop_app(app_id)
+
+    def put_app(self, app: App) -> None:
+        """Reserve what the app's replicas hold that have not ended, and give back what others held."""
+        holds = {replica.id: replica for replica in app.replicas}
+        held = self._of_app.get(app.id, set())
+        for id in held - holds.keys():
+            self.release(id)
+        for id, replica in holds.items():
+            if id not in held:
+                release = app.release(replica.release)
+                spec = release.spec if release is not None else app.spec
+                self.reserve(id, replica.node_id, spec.resources, app.project)
+        if holds:
+            self._of_app[app.id] = set(holds)
+        else:
+            self._of_app.pop(app.id, None)
+
+    def drop_app(self, app_id: AppId) -> None:
+        """Give back all that the app holds."""
+        for id in self._of_app.pop(app_id, set()):
+            self.release(id)
 
     def put_job(self, job: Job) -> None:
         """Reserve what the job's current allocation holds, and give back what an earlier one held."""
@@ -345,6 +374,11 @@ class Fleet:
             for job in cluster.jobs.values()
             if (current := job.current) is not None
         }
+        for app in cluster.apps.values():
+            for replica in app.replicas:
+                release = app.release(replica.release)
+                spec = release.spec if release is not None else app.spec
+                held[replica.id] = (replica.node_id, amounts(spec.resources))
         booked = {allocation: (holding.node_id, holding.need) for allocation, holding in self._held.items()}
         if held != booked:
             wrong = sorted(dict(held.items() ^ booked.items()))

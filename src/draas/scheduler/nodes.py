@@ -16,7 +16,7 @@ from draas.model.node import NODE_TABLE, Facts, Load, Node, NodeState
 from draas.model.plan import EMPTY, Plan
 from draas.model.policy import Policy
 from draas.model.state import advance
-from draas.scheduler import jobs
+from draas.scheduler import apps, jobs
 
 _REACHABLE = frozenset({NodeState.READY, NodeState.DRAINING})
 BLAMED = frozenset({Cause.RUNTIME, Cause.DISK})
@@ -65,6 +65,22 @@ def connect_node(
         elif complete and held.state is AllocationState.RUNNING:
             detail = f"{node.name} came back without it"
             yield jobs.lose(cluster, job, Cause.NODE_LOST, detail, policy, now)
+    yield from _agree_on_replicas(cluster, node, have, complete, now)
+
+
+def _agree_on_replicas(
+    cluster: Cluster, node: Node, have: Mapping[AllocationId, Observed], complete: bool, now: float
+) -> Iterator[Plan]:
+    for _, replica in cluster.replicas_on(node.id):
+        app = cluster.app_of(replica.id)
+        if app is None:
+            continue
+        if replica.id in have:
+            if is_news(replica.observed, have[replica.id]):
+                yield apps.observe_replica(app, replica.id, have[replica.id], now)
+                yield blame_for(cluster.nodes[node.id], have[replica.id].cause, now)
+        elif complete and replica.state is AllocationState.RUNNING:
+            yield apps.lose_replica(app, replica.id, f"{node.name} came back without it", now)
 
 
 def see_node(node: Node, load: Load, facts: Facts | None, now: float) -> Node:
@@ -111,7 +127,7 @@ def check_silence(cluster: Cluster, policy: Policy, now: float) -> Iterator[Plan
         if node.state in _REACHABLE and silent_s >= disconnected_after_s:
             yield _to(node, NodeState.DISCONNECTED, now, reason=reason)
         elif node.state is NodeState.DISCONNECTED and silent_s >= down_after_s:
-            lost_work = bool(cluster.on_node(node.id))
+            lost_work = bool(cluster.on_node(node.id) or cluster.replicas_on(node.id))
             yield _to(blame_node(node, now) if lost_work else node, NodeState.DOWN, now, reason=reason)
             yield from _give_up(cluster, node, silent_s, policy, now)
         elif node.state is NodeState.DOWN:
@@ -130,6 +146,13 @@ def _give_up(cluster: Cluster, node: Node, silent_s: float, policy: Policy, now:
     for job, _ in cluster.on_node(node.id):
         if not job.spec.exclusive or silent_s >= policy.lease_s + policy.lease_margin_s:
             yield jobs.lose(cluster, job, Cause.NODE_LOST, f"{node.name} is down", policy, now)
+    yield from _lose_replicas(cluster, node, f"{node.name} is down", now)
+
+
+def _lose_replicas(cluster: Cluster, node: Node, detail: str, now: float) -> Iterator[Plan]:
+    for _, replica in cluster.replicas_on(node.id):
+        if (app := cluster.app_of(replica.id)) is not None:
+            yield apps.lose_replica(app, replica.id, detail, now)
 
 
 def patch_node(node: Node, command: PatchNode, now: float) -> Plan:
@@ -154,6 +177,7 @@ def remove_node(cluster: Cluster, node: Node, policy: Policy, now: float) -> Ite
         raise Conflict(f"exclusive job {exclusive.id} holds {node.name}; cancel it and wait until it has stopped")
     for job, _ in cluster.on_node(node.id):
         yield jobs.lose(cluster, job, Cause.NODE_LOST, f"{node.name} was removed", policy, now)
+    yield from _lose_replicas(cluster, node, f"{node.name} was removed", now)
     left = replace(node, state=advance(NODE_TABLE, node.state, NodeState.LEFT, node))
     yield Plan(gone_nodes=(node.id,), events=(_event(left, now),))
 
@@ -171,6 +195,6 @@ def begin(cluster: Cluster, now: float) -> Plan:
             state=NodeState.DISCONNECTED if node.state in _REACHABLE else node.state,
         )
         for node in cluster.nodes.values()
-        if node.state is not NodeState.DOWN or node.linked or cluster.on_node(node.id)
+        if node.state is not NodeState.DOWN or node.linked or cluster.on_node(node.id) or cluster.replicas_on(node.id)
     )
     return Plan(nodes=nodes) if nodes else EMPTY

@@ -63,12 +63,12 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificates = _certificates(config)
     listening = _listen(config.host, config.port)
-    store = SqlStore(config.data_dir)
+    store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
-    loop.send_orders, loop.drop_link = hub.send_orders, hub.drop
+    loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
     try:
         async with Tasks("controller") as tasks, contextlib.AsyncExitStack() as closing:
             await loop.open()
@@ -85,6 +85,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 is_open=config.is_open,
                 ca_pem=certificates.ca_pem if certificates else "",
                 fingerprint=certificates.fingerprint if certificates else "",
+                apps_domain=config.policy.apps_domain,
             )
             server = _server(create_app(loop, app_config, _link(loop, hub)), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")

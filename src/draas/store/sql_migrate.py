@@ -38,8 +38,11 @@ def revision_of(connection: Connection) -> str | None:
     return str(found) if found is not None else None
 
 
-def run_alembic(connection: Connection, found: str | None) -> None:
-    """Run the migrations that follow revision `found`. Raises StoreFailure where this version does not know it."""
+def run_alembic(connection: Connection, found: str | None, upto: str = REVISION) -> None:
+    """Run the migrations that follow revision `found`, up to `upto`.
+
+    Raises StoreFailure where this version does not know `found`.
+    """
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -51,4 +54,4 @@ def run_alembic(connection: Connection, found: str | None) -> None:
         raise StoreFailure(
             f"the database has schema {found}, this version knows up to {REVISION}: a newer draas wrote it, use that version"
         )
-    command.upgrade(config, REVISION)
+    command.upgrade(config, upto)

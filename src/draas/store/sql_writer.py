@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from draas.model.app import App
 from draas.model.job import Job, JobId
 from draas.model.node import Node
 from draas.model.plan import Plan
@@ -20,6 +21,7 @@ from draas.store.sql_migrate import migrate
 from draas.store.sql_schema import (
     JOB_COLUMNS,
     answers,
+    apps,
     controller,
     events,
     job_labels,
@@ -33,10 +35,12 @@ from draas.store.sql_schema import (
 from draas.store.sqlite import EXPECTED, connect_writer, transaction
 from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoreFailure, Write
 from draas.store.stored import (
+    decode_app,
     decode_job,
     decode_node,
     decode_spec,
     decode_stored_job,
+    encode_app,
     encode_detail,
     encode_job,
     encode_node,
@@ -134,12 +138,13 @@ PUT_JOBS, PUT_SPECS = upsert(jobs, "id"), insert_new(job_specs)
 PUT_LABELS, PUT_JOB_NODES = insert_new(job_labels), insert_new(job_nodes)
 MOVE_JOBS = _move("state", "body")  # names no column of ix_jobs_settled, which SQLite would rewrite even if equal
 SETTLE_JOBS = _move("state", "settled_at", "body")
-PUT_NODES = upsert(nodes, "id")
+PUT_NODES, PUT_APPS = upsert(nodes, "id"), upsert(apps, "id")
 PUT_EVENTS = Batch(events.insert(), events.columns.keys(), _places(len(events.columns)))
 PUT_KEYS, PUT_TOKENS, PUT_ANSWERS = upsert(keys, "id"), upsert(tokens, "digest"), upsert(answers, "key")
 DROP_JOBS, DROP_SPECS = remove(jobs, "seq"), remove(job_specs, "seq")
 DROP_LABELS, DROP_JOB_NODES = remove(job_labels, "name", "value", "seq"), remove(job_nodes, "node", "seq")
-DROP_NODES, DROP_KEYS, DROP_TOKENS = remove(nodes, "id"), remove(keys, "id"), remove(tokens, "digest")
+DROP_NODES, DROP_APPS = remove(nodes, "id"), remove(apps, "id")
+DROP_KEYS, DROP_TOKENS = remove(keys, "id"), remove(tokens, "digest")
 COUNT_UP = Batch(
     update(controller)
     .where(controller.c.epoch == bindparam("my_epoch"))
@@ -164,9 +169,10 @@ class JobRows:
 class SqlWriter:
     """The only one that changes the database. `open` first; all in one thread."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], events_kept_s: float) -> None:
         self._path = path
         self._now = now
+        self._events_kept_s = events_kept_s
         self._opened: Connection | None = None
         self._cursor: DBAPICursor  # of the same connection
         self._live: dict[JobId, int] = {}  # jobs whose row is there and live, and how many attempts job_nodes knows of
@@ -239,6 +245,7 @@ class SqlWriter:
         return Snapshot(
             jobs=live,
             nodes=[decode_node(body) for (body,) in run(select(nodes.c.body).order_by(nodes.c.id))],
+            apps=[decode_app(body) for (body,) in run(select(apps.c.body).order_by(apps.c.id))],
             keys=[Key(**row) for row in run(select(keys).order_by(keys.c.created_at, keys.c.id)).mappings()],
             tokens=[JoinToken(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
             next_seq=self._last_seq + 1,
@@ -311,6 +318,9 @@ class SqlWriter:
         latest: dict[str, Node] = {node.id: node for node in plan.nodes}
         PUT_NODES.run(self._cursor, [(id, encode_node(node)) for id, node in latest.items()])
         DROP_NODES.run(self._cursor, [(id,) for id in plan.gone_nodes])
+        newest: dict[str, App] = {app.id: app for app in plan.apps}
+        PUT_APPS.run(self._cursor, [(id, app.name, app.project, encode_app(app)) for id, app in newest.items()])
+        DROP_APPS.run(self._cursor, [(id,) for id in plan.gone_apps])
         first = self._last_event + 1
         PUT_EVENTS.run(
             self._cursor,
@@ -337,12 +347,17 @@ class SqlWriter:
         )
 
     def _prune(self, now: float) -> None:
-        """Forget old answers, some at a time so that no commit takes long, and tokens that have expired."""
+        """Forget old answers and events, some at a time so that no commit takes long, and tokens that have expired."""
         old = (
             select(answers.c.key).where(answers.c.at < now - ANSWERS_KEPT_S).order_by(answers.c.at).limit(PRUNE_AT_ONCE)
         )
         self._connection.execute(delete(answers).where(answers.c.key.in_(old)))
         self._connection.execute(delete(tokens).where(tokens.c.expires_at < now))
+        first = select(events.c.number, events.c.at).order_by(events.c.number).limit(PRUNE_AT_ONCE).subquery()
+        past = select(first.c.number).where(
+            first.c.at < now - self._events_kept_s
+        )  # in their order, so by no index of times
+        self._connection.execute(delete(events).where(events.c.number.in_(past)))
 
     def _remember(self, rows: JobRows, gone: Sequence[JobId]) -> None:
         for id, attempts in rows.attempts.items():

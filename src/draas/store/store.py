@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from draas.model.allocation import NodeId
+from draas.model.app import App
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import Node
@@ -20,6 +21,7 @@ class StoreFailure(Exception):
 
 
 ANSWERS_KEPT_S = 86400.0  # whoever repeats a request does so within a day
+EVENTS_KEPT_S = 30 * 86400.0  # as long as the jobs that most of them tell of
 
 Role = Literal["viewer", "deployer", "admin", "node"]
 
@@ -71,10 +73,11 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a controller starts from: live jobs, all nodes, keys and tokens."""
+    """What a controller starts from: live jobs, all nodes, apps, keys and tokens."""
 
     jobs: Sequence[Job] = ()
     nodes: Sequence[Node] = ()
+    apps: Sequence[App] = ()
     keys: Sequence[Key] = ()
     tokens: Sequence[JoinToken] = ()
     next_seq: int = 1
@@ -127,7 +130,9 @@ class Store(Protocol):
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
 
-    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]: ...
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        """At most `limit` with larger numbers than `after`, in order. Old ones are gone; no number is used twice."""
+        ...
 
     async def answer(self, key: str) -> Answer | None: ...
 

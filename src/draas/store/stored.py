@@ -1,8 +1,8 @@
-"""Stored forms: how jobs, specs and nodes are kept as bytes. The first byte is the form, the rest is msgpack.
+"""Stored forms: how jobs, specs, nodes and apps are kept as bytes. The first byte is the form, the rest is msgpack.
 
 Form 1 (2026-11): first form. Job bodies are arrays in the order of the fields below (a third of the size of maps, and
-they are rewritten with each state); a new field goes to the end and has a default. Specs, nodes and the details of
-events are maps by field name, written once or seldom; a new field with a default needs nothing here. Anything that an
+they are rewritten with each state); a new field goes to the end and has a default. Specs, nodes, apps and the
+details of events are maps by field name, written once or seldom; a new field with a default needs nothing here. Anything that an
 older program would misread is a new form.
 """
 
@@ -13,8 +13,10 @@ import msgspec
 
 from draas.model.allocation import Allocation, AllocationId, Cause, Desired, NodeId
 from draas.model.allocation import AllocationState as State
+from draas.model.app import App
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName
 from draas.model.node import Node
+from draas.model.probe import Served
 from draas.store.store import StoreFailure
 
 FORM = 1
@@ -35,6 +37,8 @@ class StoredObserved(msgspec.Struct, frozen=True, array_like=True):
     peak_memory_bytes: int | None
     cpu_s: float | None
     log_bytes: int | None
+    image: str = ""
+    served: Served | None = None
 
 
 class StoredAttempt(msgspec.Struct, frozen=True, array_like=True):
@@ -68,6 +72,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _job = msgspec.msgpack.Decoder(StoredJob)
 _spec = msgspec.msgpack.Decoder(JobSpec)
 _node = msgspec.msgpack.Decoder(Node)
+_app = msgspec.msgpack.Decoder(App)
 _detail = msgspec.msgpack.Decoder(dict[str, str | int | float | bool | None])
 
 
@@ -82,6 +87,10 @@ def encode_spec(spec: JobSpec) -> bytes:
 
 def encode_node(node: Node) -> bytes:
     return _MARK + _encode(node)
+
+
+def encode_app(app: App) -> bytes:
+    return _MARK + _encode(app)
 
 
 def encode_detail(detail: Mapping[str, Any]) -> bytes:
@@ -126,6 +135,11 @@ def decode_spec(body: bytes) -> JobSpec:
 def decode_node(body: bytes) -> Node:
     """Raises StoreFailure for a newer form and for what is no node."""
     return _decode(_node, body)
+
+
+def decode_app(body: bytes) -> App:
+    """Raises StoreFailure for a newer form and for what is no app."""
+    return _decode(_app, body)
 
 
 def decode_detail(body: bytes) -> Mapping[str, str | int | float | bool | None]:

@@ -8,7 +8,8 @@ from draas.model.allocation import AllocationId
 from draas.wire.link import UNWANTED, LogChunk
 from draas.wire.records import payload_bytes
 
-WINDOW_BYTES = 2 * 1024 * 1024  # sent and not yet durable, per attempt: bounds memory on both sides of the link
+# Sent and not yet durable, per attempt: bounds memory on both sides of the link, and what the lines of another attempt wait behind.
+WINDOW_BYTES = 1024 * 1024
 
 
 class Shipment:

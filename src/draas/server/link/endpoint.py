@@ -11,8 +11,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, NodeId
-from draas.model.errors import NotFound
-from draas.model.job import JobId
 from draas.server.link.hub import Channel, Hub
 from draas.server.loops.control import ControlLoop
 from draas.wire import link as wire
@@ -79,10 +77,12 @@ class Endpoint:
             log_ends={**ends, **await self._unwanted(hello.have)},
         )
 
-        def greet(orders: wire.Assign) -> None:
+        def greet(orders: wire.Assign, routes: wire.Routes | None) -> None:
             channel.welcomed = True
             channel.send(welcome)
             channel.send(orders)
+            if routes is not None:
+                channel.send(routes)
 
         self._loop.on_hello(node_id, name, hello.facts, hello.have, hello.complete, greet)
         wanted = _Wanted(self._loop, node_id)
@@ -105,8 +105,8 @@ class Endpoint:
             channel.close(wire.CLOSE_VERSION, f"silence or nonsense on the link: {type(error).__name__}")
 
     async def _unwanted(self, have: Mapping[AllocationId, object]) -> dict[AllocationId, int]:
-        jobs = await self._loop.jobs([_job_of(id) for id in have])
-        return {id: wire.UNWANTED for id in have if _job_of(id) not in jobs}
+        wanted = await self._loop.wanted_outputs(list(have))
+        return {id: wire.UNWANTED for id in have if id not in wanted}
 
     async def _take(self, channel: Channel, message: wire.FromAgent, wanted: "_Wanted") -> None:
         node_id = channel.node_id
@@ -122,6 +122,10 @@ class Endpoint:
                     await self._hub.take_log(channel, message)
                 else:
                     channel.send(wire.LogAck(ends={message.allocation: wire.UNWANTED}))
+            case wire.Traffic():
+                self._loop.on_traffic(node_id, message)
+            case wire.Usages():
+                self._loop.on_usages(node_id, message)
             case wire.Hello():
                 channel.close(wire.CLOSE_VERSION, "a second hello")
 
@@ -135,7 +139,7 @@ class Endpoint:
 
 
 class _Wanted:
-    """Whose output a node may send: attempts that were placed on it and whose job still exists."""
+    """Whose output a node may send: attempts and replicas that were placed on it and whose job or app still exists."""
 
     def __init__(self, loop: ControlLoop, node_id: NodeId) -> None:
         self._loop = loop
@@ -146,18 +150,10 @@ class _Wanted:
         """Whether this node may add to this output."""
         if id in self._known:
             return True
-        try:
-            job = await self._loop.job(_job_of(id))
-        except NotFound:
+        if not await self._loop.may_write(self._node_id, id):
             return False
-        if any(attempt.id == id and attempt.node_id == self._node_id for attempt in job.attempts):
-            self._known.add(id)
-            return True
-        return False
-
-
-def _job_of(id: AllocationId) -> JobId:
-    return JobId(id.rpartition(".")[0])
+        self._known.add(id)
+        return True
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

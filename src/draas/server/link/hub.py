@@ -92,6 +92,12 @@ class Hub:
         if channel is not None and channel.welcomed:
             channel.send(assign)
 
+    def send_routes(self, node_id: NodeId, routes: wire.Routes) -> None:
+        """Send an ingress what has changed, if it is here; if not, it gets everything when it comes."""
+        channel = self._channels.get(node_id)
+        if channel is not None and channel.welcomed:
+            channel.send(routes)
+
     def drop(self, node_id: NodeId) -> None:
         """This node is not wanted any more."""
         channel = self._channels.get(node_id)

@@ -6,28 +6,29 @@ While one tick is being committed the next is decided; its commit waits for the 
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from draas.lib import clock
 from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
-from draas.model.command import CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
+from draas.model.app import App, AppId
+from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
-from draas.model.resources import NOTHING, Resources
+from draas.model.resources import Resources
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
-from draas.wire.link import Assign
+from draas.wire.link import Assign, Routes, Traffic, Usages
 
 log = structlog.get_logger(__name__)
 
@@ -36,8 +37,10 @@ SLICE_S = 0.01  # how long a tick goes on before API calls and links have their 
 TAKE_S = 0.01  # of what people ask, and again of what agents say, for one tick: all in it wait for its end
 COMMIT_AGAIN_S = 1.0
 EVENTS_PAGE = 500
+RECENT_PAST = 4  # of an app's ended replicas: more do not end in one tick unnoticed
 
 Render = Callable[[Sequence[Job], Sequence[Node]], Reply]
+RenderApps = Callable[[Sequence[App]], Reply]
 
 
 @dataclass(slots=True)
@@ -46,11 +49,13 @@ class Tick:
 
     write: Write
     orders: dict[NodeId, Assign]
+    routes: dict[NodeId, Routes] = field(default_factory=dict)
     replies: list[tuple[asyncio.Future[Reply], Reply]] = field(default_factory=list)
     then: list[Callable[[], None]] = field(default_factory=list)
 
 
 Item = Callable[[Tick, float], Iterator[None] | None]
+Decide = Callable[[Tick, float], Generator[None, None, Reply]]
 
 
 class ControlLoop:
@@ -62,6 +67,7 @@ class ControlLoop:
         self.policy = policy
         self.control: Control
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
+        self.send_routes: Callable[[NodeId, Routes], None] = lambda _node, _routes: None
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
         self.trouble = "the controller is starting"
         self.runtime_without_nodes = RuntimeName.DOCKER
@@ -71,10 +77,11 @@ class ControlLoop:
         self._wake = asyncio.Event()
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
+        self._removed: dict[AppId, App] = {}  # the same for apps
         self._deleted: dict[JobId, Job] = {}  # until their output is dropped, after the commit
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
         self._committed: asyncio.Future[None] | None = None
-        self._watched: dict[JobId, asyncio.Future[None]] = {}
+        self._watched: dict[str, asyncio.Future[None]] = {}  # by the ids of jobs and apps
         self._new_events = asyncio.Event()
         self._last_event = 0
 
@@ -85,7 +92,13 @@ class ControlLoop:
         self._keys = {key.digest: key for key in snapshot.keys}
         self._tokens = {token.digest: token for token in snapshot.tokens}
         self.control = Control(
-            snapshot.jobs, snapshot.nodes, snapshot.next_seq, snapshot.epoch, self.policy, clock.steady()
+            snapshot.jobs,
+            snapshot.nodes,
+            snapshot.next_seq,
+            snapshot.epoch,
+            self.policy,
+            clock.steady(),
+            snapshot.apps,
         )
         self.trouble = ""
 
@@ -129,9 +142,11 @@ class ControlLoop:
         if self.control.behind or self._commands or self._reports:
             self._wake.set()
         plan = self.control.take()
+        self._removed.update(self.control.apps.take_removed())
         tick.orders = self.control.orders()
+        tick.routes = self.control.apps.take_routes()
         tick.write = replace(tick.write, plan=plan)
-        if busy or plan or tick.orders:
+        if busy or plan or tick.orders or tick.routes:
             return tick
         self._committed = before
         finish()
@@ -171,6 +186,8 @@ class ControlLoop:
             follow_up()
         for node_id, assign in tick.orders.items():
             self.send_orders(node_id, assign)
+        for node_id, routes in tick.routes.items():
+            self.send_routes(node_id, routes)
         if tick.write.plan.events:
             self._new_events.set()
             self._new_events = asyncio.Event()
@@ -179,7 +196,8 @@ class ControlLoop:
         await self._close_outputs(tick.write.plan)
 
     def _tell_watchers(self, plan: Plan) -> None:
-        for id in (*(job.id for job in plan.jobs), *plan.gone_jobs):
+        changed = (*(job.id for job in plan.jobs), *plan.gone_jobs, *(app.id for app in plan.apps), *plan.gone_apps)
+        for id in changed:
             watching = self._watched.pop(id, None)
             if watching is not None and not watching.done():
                 watching.set_result(None)
@@ -195,11 +213,18 @@ class ControlLoop:
                 and (last.state is AllocationState.LOST or last.observed.started_at is None)
             ):
                 ended.append(last.id)
+        for app in plan.apps:
+            ended += [
+                replica.id
+                for replica in app.past[-RECENT_PAST:]
+                if replica.state is AllocationState.LOST or replica.observed.started_at is None
+            ]
+        gone_replicas = [id for app_id in plan.gone_apps for id in _replica_ids(self._removed.pop(app_id, None))]
         gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
         try:
             await asyncio.gather(*(self.logs.close_output(id) for id in ended))
-            if plan.gone_jobs:
-                await self.logs.drop([attempt.id for job in gone for attempt in job.attempts])
+            if plan.gone_jobs or gone_replicas:
+                await self.logs.drop([*(attempt.id for job in gone for attempt in job.attempts), *gone_replicas])
         except (
             StoreFailure
         ) as failure:  # what was decided is durable and goes on; output of it is left open, or left over
@@ -229,6 +254,48 @@ class ControlLoop:
 
     async def command(self, command: Command, render: Render, idempotency: Idempotency | None = None) -> Reply:
         """See Controller.command."""
+        loaded: Job | None = None
+        known: Mapping[JobId, JobState] = {}
+
+        async def load() -> None:
+            nonlocal loaded, known
+            loaded, known = await self._load_for(command)
+
+        def decide(tick: Tick, now: float) -> Generator[None, None, Reply]:
+            jobs: Sequence[Job]
+            nodes: Sequence[Node] = ()
+            if isinstance(command, SubmitJobs):
+                made: dict[JobId, Job] = {}
+                for some in self.control.submit(command, now):
+                    made.update((job.id, job) for job in some)
+                    yield
+                jobs = [made[id] for id in command.ids]
+            else:
+                jobs, nodes = self.control.command(command, now, loaded, known)
+            reply = render(jobs, nodes)
+            if isinstance(command, DeleteJob) and loaded is not None:
+                self._deleted[loaded.id] = loaded
+            if isinstance(command, RemoveNode):
+                self._revoke_node(tick, command.id)
+            return reply
+
+        return await self._answer_once(decide, idempotency, load)
+
+    async def command_apps(
+        self, command: AppCommand, render: RenderApps, idempotency: Idempotency | None = None
+    ) -> Reply:
+        """See Controller.command_apps."""
+
+        def decide(_tick: Tick, now: float) -> Generator[None, None, Reply]:
+            yield from ()
+            return render(self.control.apps.command(command, now))
+
+        return await self._answer_once(decide, idempotency)
+
+    async def _answer_once(
+        self, decide: Decide, idempotency: Idempotency | None, load: Callable[[], Awaitable[None]] | None = None
+    ) -> Reply:
+        """After `load`, have `decide` decide in the next tick and its reply committed, unless its key was answered before."""
         if self.trouble:
             raise Unavailable(self.trouble)
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -241,7 +308,8 @@ class ControlLoop:
             waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
         try:
             done = await self.replay(idempotency) if idempotency is not None else None
-            loaded, known = await self._load_for(command) if done is None else (None, {})
+            if done is None and load is not None:
+                await load()
         except BaseException as error:
             _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
             raise
@@ -249,35 +317,65 @@ class ControlLoop:
             waiting.set_result(done)
             return done
 
-        def decide(tick: Tick, now: float) -> Iterator[None]:
-            jobs: Sequence[Job]
-            nodes: Sequence[Node] = ()
+        def take(tick: Tick, now: float) -> Iterator[None]:
             try:
-                if isinstance(command, SubmitJobs):
-                    made: dict[JobId, Job] = {}
-                    for some in self.control.submit(command, now):
-                        made.update((job.id, job) for job in some)
-                        yield
-                    jobs = [made[id] for id in command.ids]
-                else:
-                    jobs, nodes = self.control.command(command, now, loaded, known)
-                reply = render(jobs, nodes)
+                reply = yield from decide(tick, now)
             except DraasError as error:
                 _fail(waiting, error)
                 return
             tick.replies.append((waiting, reply))
-            if isinstance(command, DeleteJob) and loaded is not None:
-                self._deleted[loaded.id] = loaded
-            if isinstance(command, RemoveNode):
-                self._revoke_node(tick, command.id)
             if idempotency is not None:
-                answer = Answer(
-                    key=idempotency.key, digest=idempotency.digest, status=reply.status, body=reply.body, at=now
-                )
-                tick.write = replace(tick.write, answers=(*tick.write.answers, answer))
+                tick.write = _with_answer(tick.write, idempotency, reply, now)
 
-        self.post(decide)
+        self.post(take)
         return await asyncio.shield(waiting)
+
+    async def app(self, name: str) -> App:
+        """The app as it is, once that is durable. Raises NotFound."""
+        app = self.control.cluster.app_named(name)
+        await self._settled()
+        if app is None:
+            raise NotFound(f"there is no app {name!r}")
+        return app
+
+    async def apps(self) -> Sequence[App]:
+        """All apps, by name."""
+        found = sorted(self.control.cluster.apps.values(), key=lambda app: app.name)
+        await self._settled()
+        return found
+
+    async def changed_app(self, name: str, seen: App) -> App:
+        """The app as soon as a durable version of it differs from `seen`. Raises NotFound when it is removed meanwhile."""
+        while True:
+            watching = self._watched.setdefault(seen.id, asyncio.get_running_loop().create_future())
+            app = await self.app(name)
+            if app != seen:
+                return app
+            await asyncio.wait({watching})
+
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is."""
+        app = await self.app(name)
+        return self.control.explain_app(app, clock.steady())
+
+    async def may_write(self, node_id: NodeId, id: AllocationId) -> bool:
+        """Whether this node may add to this output: it was placed there, and whose it is still exists."""
+        owner = id.rpartition(".")[0]
+        app = self.control.cluster.apps.get(AppId(owner))
+        if app is not None:
+            return any(one.id == id and one.node_id == node_id for one in (*app.replicas, *app.past))
+        try:
+            job = await self.job(JobId(owner))
+        except NotFound:
+            return False
+        return any(attempt.id == id and attempt.node_id == node_id for attempt in job.attempts)
+
+    async def wanted_outputs(self, ids: Sequence[AllocationId]) -> set[AllocationId]:
+        """Those of `ids` whose job or app exists."""
+        owners = {id: id.rpartition(".")[0] for id in ids}
+        apps = self.control.cluster.apps
+        jobs = await self.jobs([JobId(owner) for owner in owners.values() if owner not in apps])
+        return {id for id, owner in owners.items() if owner in apps or owner in jobs}
 
     async def _load_for(self, command: Command) -> tuple[Job | None, Mapping[JobId, JobState]]:
         """What a command needs of jobs that are not live."""
@@ -350,7 +448,7 @@ class ControlLoop:
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
-        return sum((job.spec.resources for job, _ in self.control.cluster.on_node(node.id)), NOTHING)
+        return self.control.fleet.reserved(node.id)
 
     async def write(self, write: Write) -> None:
         """Make keys and tokens durable, and known from then on."""
@@ -441,16 +539,20 @@ class ControlLoop:
         facts: Facts,
         have: Mapping[AllocationId, Observed],
         complete: bool,
-        welcome: Callable[[Assign], None],
+        welcome: Callable[[Assign, Routes | None], None],
     ) -> None:
-        """The agent of a node (whose key bears `name`) connected; `welcome` is called with its whole set once all of that is durable."""
+        """The agent of a node (whose key bears `name`) connected.
+
+        `welcome` is called with all that it should have, and serve where it is an ingress, once all of that is durable.
+        """
 
         def connect(tick: Tick, now: float) -> None:
             if not self.control.connect(node_id, name, facts, have, complete, now):
                 tick.then.append(lambda: self.drop_link(node_id))
                 return
             orders = self.control.full_orders(node_id)
-            tick.then.append(lambda: welcome(orders))
+            routes = self.control.apps.full_routes(node_id)
+            tick.then.append(lambda: welcome(orders, routes))
 
         self._post_report(connect)
 
@@ -464,6 +566,16 @@ class ControlLoop:
         self.history.note(node_id, load, clock.steady())
         if facts is not None:
             self._wake.set()
+
+    def on_traffic(self, node_id: NodeId, traffic: Traffic) -> None:
+        """What an ingress serves."""
+        self.control.apps.take_traffic(node_id, traffic, clock.steady())
+        if self.control.apps.is_due:
+            self._wake.set()
+
+    def on_usages(self, node_id: NodeId, usages: Usages) -> None:
+        """What replicas use; not worth waking the loop."""
+        self.control.apps.take_usages(node_id, usages, clock.steady())
 
     def on_closed(self, node_id: NodeId) -> None:
         """A link is gone."""
@@ -485,6 +597,16 @@ def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
     if not waiting.done():
         waiting.set_exception(error)
         waiting.exception()  # whoever waited may be gone; that is no defect
+
+
+def _replica_ids(app: App | None) -> list[AllocationId]:
+    """The ids of all replicas that the app ever had."""
+    return [AllocationId(f"{app.id}.{number + 1}") for number in range(app.placed)] if app is not None else []
+
+
+def _with_answer(write: Write, idempotency: Idempotency, reply: Reply, now: float) -> Write:
+    answer = Answer(key=idempotency.key, digest=idempotency.digest, status=reply.status, body=reply.body, at=now)
+    return replace(write, answers=(*write.answers, answer))
 
 
 def _check_same(digest: str, idempotency: Idempotency) -> None:

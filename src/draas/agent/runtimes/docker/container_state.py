@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from draas.agent.runtimes.docker.container_body import ALLOCATION, EXCLUSIVE, OWNER
+from draas.agent.runtimes.docker.service_body import APP
 from draas.agent.runtimes.docker.usage import Usage
 from draas.agent.runtimes.runtime import Exited, Found
 from draas.lib.clock import parse_rfc3339
@@ -32,6 +33,12 @@ def has_ended(info: Info) -> bool:
     return info["State"]["Status"] in ("exited", "dead") and started_at(info) is not None
 
 
+def stop_signal(info: Info) -> str:
+    """What asks it to end: for a replica the signal that its image names (nginx finishes its requests on SIGQUIT only)."""
+    config = info["Config"]
+    return config.get("StopSignal") or "SIGTERM" if APP in (config["Labels"] or {}) else "SIGTERM"
+
+
 def may_be_taken_down(info: Info) -> bool:
     """Whether it ended as an engine ends containers that stops or was killed."""
     return info["State"]["ExitCode"] in TAKEN_DOWN and not info["State"]["OOMKilled"]
@@ -49,6 +56,11 @@ def is_ours(info: Info, owner: str, id: AllocationId) -> bool:
     """Whether it is this node's container for this allocation."""
     labels = info["Config"]["Labels"] or {}
     return labels.get(OWNER) == owner and labels.get(ALLOCATION) == id
+
+
+def has_log_file(info: Info) -> bool:
+    """Whether its output is kept in the form that draas.agent.runtimes.docker.log_entries reads."""
+    return bool(info["HostConfig"]["LogConfig"]["Type"] == "local")
 
 
 def exited(info: Info, usage: Usage) -> Exited:
