@@ -145,7 +145,10 @@ def _workers(master: int) -> frozenset[int]:
 
 def _is_leaving(worker: int) -> bool:
     try:
-        return b"shutting down" in Path(f"/proc/{worker}/cmdline").read_bytes() or not Path(f"/proc/{worker}/cmdline").read_bytes()
+        return (
+            b"shutting down" in Path(f"/proc/{worker}/cmdline").read_bytes()
+            or not Path(f"/proc/{worker}/cmdline").read_bytes()
+        )
     except OSError:
         return True
 

@@ -5,9 +5,7 @@ import grp
 import os
 import pwd
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
@@ -15,6 +13,7 @@ from draas.ingress import saved as disk
 from draas.ingress.activator import Activator
 from draas.ingress.certificates import Kept, keep_certificates, stamps
 from draas.ingress.checks import good_challenges
+from draas.ingress.config import IngressConfig, ProxyName
 from draas.ingress.haproxy_proxy import HaproxyProxy, find_haproxy
 from draas.ingress.names import Names
 from draas.ingress.nginx_proxy import NginxProxy, find_nginx
@@ -35,21 +34,6 @@ LOOK_S = 1.0
 LOOK_WHILE_DRAINING_S = 0.2
 AGAIN_S = 2.0  # a proxy that cannot be started is tried again so often
 GET_ONE = "no proxy is installed: apt-get install haproxy (or your system's way), then start the agent again"
-
-ProxyName = Literal["haproxy", "nginx"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngressConfig:
-    """`proxy` None: HAProxy if it is there, else nginx. Ports None: the usual ones, or spare ones. `certificates`: a folder of PEM files."""
-
-    folder: Path
-    proxy: ProxyName | None = None
-    http_port: int | None = None
-    https_port: int | None = None
-    certificates: Path | None = None
-    address: str = ""  # to listen on; "": all
-    advertise: str = ""  # this machine's address, as others know it
 
 
 class IngressRunner:
