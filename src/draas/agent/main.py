@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from ssl import SSLContext
 from typing import Any
 
@@ -17,6 +18,7 @@ from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
+from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
@@ -46,6 +48,7 @@ class Agent:
         self.core = AgentCore()
         self.link: Link | None = None
         self._performer: Performer | None = None
+        self._ingress = IngressRunner(config.ingress, self._on_traffic) if config.ingress is not None else None
 
     def figures(self) -> Figures:
         """What this agent says of itself to monitoring."""
@@ -69,7 +72,7 @@ class Agent:
                 self.core, self._runtimes, journal, tasks, self._send_log, self._on_news
             )
             link = self.link = Link(
-                self._target, performer, lambda: self._facts, lambda: self._load, lambda: self._complete
+                self._target, performer, self._facts_now, lambda: self._load, lambda: self._complete
             )
             try:
                 await self._look(performer)
@@ -77,9 +80,16 @@ class Agent:
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 tasks.spawn(self._measure_often(performer, link), "measure")
+                if self._ingress is not None:
+                    link.on_routes = self._ingress.take
+                    tasks.spawn(self._ingress.run(), "ingress")
+                else:
+                    await stop_proxies(self._config.data_dir / "ingress")  # of a role that this node had before
                 await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
+                if self._ingress is not None:
+                    await self._ingress.close()
                 journal.close()
                 for runtime in self._runtimes.values():
                     await runtime.close()
@@ -101,6 +111,13 @@ class Agent:
     def _send_log(self, chunk: LogChunk) -> None:
         if self.link is not None:
             self.link.send_log(chunk)
+
+    def _on_traffic(self) -> None:
+        if self.link is not None and self._ingress is not None:
+            self.link.send_traffic(self._ingress.traffic())
+
+    def _facts_now(self) -> Facts:
+        return replace(self._facts, ingress=self._ingress.facts) if self._ingress is not None else self._facts
 
     def _on_news(self) -> None:
         if self.link is not None:

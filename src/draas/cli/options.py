@@ -110,6 +110,20 @@ def agent_options(command: F) -> F:
                 help="Let jobs run on this host without a container; plain: without a sandbox either.",
             ),
             click.option("--role", help="worker,builder,ingress,dns (default worker,builder)."),
+            click.option(
+                "--ingress-http", metavar="PORT", help="Of the ingress role (default 80, or 8080 if 80 is taken)."
+            ),
+            click.option("--ingress-https", metavar="PORT", help="The same for HTTPS (default 443, or 8443)."),
+            click.option(
+                "--ingress-certificates",
+                metavar="FOLDER",
+                help="PEM files for domains of your own (default /etc/draas/certificates).",
+            ),
+            click.option(
+                "--proxy",
+                type=click.Choice(["haproxy", "nginx"]),
+                help="Of the ingress role (default haproxy where it is installed, else nginx).",
+            ),
             click.option("--label", multiple=True, metavar="K=V", help="A label of this node; may be repeated."),
             click.option("--cpus", help="Cores for jobs (DRAAS_NODE_CPUS; default: all)."),
             click.option("--memory-mb", help="Memory for jobs in MiB (DRAAS_NODE_MEMORY_MB; default: all)."),
