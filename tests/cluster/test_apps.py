@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from draas.testing.load import Load
 
 from draas.model.errors import DraasError
 from draas.testing.app_lab import AppLab, app_body
 from draas.testing.lab import Lab
+from draas.testing.load import Load
 from draas.testing.rack import Rack
 from draas.testing.waiting import wait_for
 
