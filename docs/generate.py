@@ -83,8 +83,6 @@ is not drawn here. The first state of each table is where things usually begin.
 JOB = """A job that needs nothing begins as queued. It goes back to queued where an attempt failed or its machine was lost and another attempt is due.
 What has ended can be asked for again. Short jobs may be over before their start was reported, so steps can be skipped.
 """
-RELEASE = """One version of an app. Replaced is what a newer release took over from, or what never began because a newer one was asked for.
-"""
 ALLOCATION = """One attempt of a job on one node. States only grow, whatever order reports arrive in; `lost` is what the controller says of an attempt whose node is gone.
 """
 NODE = """Disconnected after the link was silent for 3 s, down after 6 s, by default. A node that left does not come back; the machine joins again as a new one.
