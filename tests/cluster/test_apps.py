@@ -56,8 +56,8 @@ async def test_deploys_restarts_and_scaling_lose_no_request(apps: AppLab) -> Non
         apps.wait_live("shop", 3)
         apps.call("POST", "/api/apps/shop/scale", {"replicas": 1})
         apps.wait_live("shop", 1)
-        apps.call("POST", "/api/apps/shop/restart")
         before = {one["id"] for one in apps.app("shop")["replicas"]}
+        apps.call("POST", "/api/apps/shop/restart")
         apps.wait(
             "shop",
             lambda now: now["state"] == "live" and not before & {one["id"] for one in now["replicas"]},
