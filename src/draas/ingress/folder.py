@@ -5,8 +5,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 from draas.ingress.proxy import ProxyTrouble
@@ -39,19 +38,21 @@ def write_file(path: Path, text: str) -> None:
 
 async def run(folder: Path, *command: str) -> tuple[int, str]:
     """Exit code and output of `command`, run in `folder`. Raises ProxyTrouble where it does not end in time."""
+
+    def run_it() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
     # Not asyncio's own: under uvloop what is started keeps our end of the pipe open, and a daemon never lets go of it.
-    started: Callable[[], subprocess.CompletedProcess[bytes]] = partial(
-        subprocess.run,
-        command,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=COMMAND_TIMEOUT_S,
-        check=False,
-    )
     try:
-        done = await asyncio.to_thread(started)
+        done = await asyncio.to_thread(run_it)
     except subprocess.TimeoutExpired:
         raise ProxyTrouble(f"`{command[0]}` took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
     return done.returncode, done.stdout.decode(errors="replace")
