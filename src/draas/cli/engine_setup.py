@@ -140,7 +140,7 @@ async def perform(steps: Sequence[Step], host: str, say: Say) -> int | None:
     for step in steps:
         match step:
             case InstallPackages():
-                await _install(step, say)
+                await install_packages(step.names, say)
             case StartUnit():
                 await _start_unit(step, host, say)
             case StartDaemon():
@@ -194,11 +194,12 @@ async def engine_answers(host: str) -> bool:
     return True
 
 
-async def _install(step: InstallPackages, say: Say) -> None:
-    say(f"installing Debian packages: {' '.join(step.names)}")
+async def install_packages(names: Sequence[str], say: Say) -> None:
+    """Install Debian packages, as root. Raises EngineTrouble with one line where that fails."""
+    say(f"installing Debian packages: {' '.join(names)}")
     await _run("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "update", timeout_s=INSTALL_TIMEOUT_S)
     install = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "install", "-y", "--no-install-recommends")
-    await _run(*install, *step.names, timeout_s=INSTALL_TIMEOUT_S)
+    await _run(*install, *names, timeout_s=INSTALL_TIMEOUT_S)
 
 
 async def _run(*command: str, timeout_s: float) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from draas.lib import ids
+from draas.lib import clock, ids
 from draas.model.app import App, AppId, AppState
 from draas.model.app_spec import AppSpec
 from draas.model.command import (
@@ -23,6 +23,7 @@ from draas.model.command import (
 )
 from draas.model.errors import Conflict, Fault, Invalid, NotFound
 from draas.model.job import ProjectName
+from draas.scheduler.app_commands import put_app
 from draas.server.api import render_apps
 from draas.server.api.bodies import parse, parse_optional, read_body
 from draas.server.api.document import answers, body
@@ -38,7 +39,7 @@ from draas.server.api.guard import (
 )
 from draas.server.api.plan import plan_app
 from draas.server.api.render import encode, render_list
-from draas.server.services.app_names import check_free_domains, check_own_domains
+from draas.server.services.app_names import check_own_domains
 from draas.server.services.controller import Controller
 from draas.store.store import Key
 from draas.wire.api import EmptyBody, ProjectText
@@ -159,8 +160,9 @@ async def show(request: Request, name: Name) -> Response:
 async def plan(request: Request, name: NewName, query: Annotated[ProjectQuery, Query()]) -> Response:
     api = api_of(request)
     spec = _parse_app(name, await read_body(request), api.config.apps_domain)
-    _, old = await _project_for(request, name, query.project)
-    check_free_domains(name, spec, await api.controller.apps())
+    project, old = await _project_for(request, name, query.project)
+    wanted = PutApp(id=AppId(""), project=project, name=name, spec=spec)
+    put_app(wanted, old, await api.controller.apps(), api.config.apps_domain, clock.now())  # raises what a PUT would
     return json_response(encode(plan_app(name, old, spec)))
 
 
