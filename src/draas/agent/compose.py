@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -10,6 +11,7 @@ from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
 from draas.agent.main import Agent
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
+from draas.agent.runtimes.docker.own_address import address_towards
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
 from draas.agent.runtimes.process.host_runtime import HostRuntime
@@ -43,11 +45,13 @@ async def run_agent(config: AgentConfig) -> None:
 
 async def _run_as(identity: Identity, config: AgentConfig) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
+    config = replace(config, address=config.address or _address_towards(identity.url))
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     docker = DockerRuntime(
         owner=identity.owner,
         default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
         url=config.docker_host,
+        address=config.address,
         watchdog=partial(watch_containers, host, _socket_path(config.docker_host)),
     )
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
@@ -61,6 +65,12 @@ async def watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[st
     """Have the supervisor, which outlives the agent, end exclusive containers whose lease nobody renews."""
     leases = {name: ContainerLease(until=until, socket=socket, container=name) for name, until in deadlines.items()}
     await host.link.watch_containers(leases)
+
+
+def _address_towards(url: str) -> str:
+    """Where other machines reach this one, unless its owner said so: the address that leads to the controller."""
+    parts = urlsplit(url)
+    return address_towards(parts.hostname or "", parts.port or 443)
 
 
 def _socket_path(docker_host: str | None) -> str:

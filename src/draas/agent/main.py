@@ -20,11 +20,12 @@ from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
-from draas.wire.link import LogChunk
+from draas.wire.link import LogChunk, Usages
 
 log = structlog.get_logger(__name__)
 
 TICK_S = 0.2  # how late a timeout or a lease is noticed
+MEASURE_S = 2.0  # how often the use of replicas is measured
 LOOK_S = 10.0  # how often runtimes and images are looked at
 
 
@@ -58,6 +59,7 @@ class Agent:
                 self._complete = await performer.adopt(self._away())
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
+                tasks.spawn(self._measure_often(performer, link), "measure")
                 await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
@@ -99,6 +101,12 @@ class Agent:
             self._load = Load() if self._config.isolated else machine.measure_load(self._config.data_dir)
             if clock.monotonic() - self._looked_at >= LOOK_S:
                 await self._look(performer)
+
+    async def _measure_often(self, performer: Performer, link: Link) -> None:
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            if usages := await performer.measure():
+                link.send_usages(Usages(replicas=usages))
 
     def _away(self) -> set[RuntimeName]:
         """Runtimes that could not be used when they were looked at last."""

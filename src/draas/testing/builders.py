@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from draas.model.allocation import Allocation, AllocationId, Desired, NodeId
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
+from draas.model.probe import Probe
 from draas.model.resources import MIB, Resources
-from draas.wire.link import Assignment
+from draas.wire.link import Assignment, Service
 
 NOW = 1_000_000.0
 GIB = 1024 * MIB
+QUICK_PROBE = Probe(every_s=0.2, timeout_s=1.0, failures=2)
 
 
 def some_facts(
@@ -147,6 +149,7 @@ def an_assignment(
     timeout_s: float | None = None,
     exclusive: bool = False,
     desired: Desired = Desired.RUN,
+    service: Service | None = None,
 ) -> Assignment:
     """What an agent is told of one allocation."""
     return Assignment(
@@ -164,4 +167,17 @@ def an_assignment(
         exclusive=exclusive,
         desired=desired,
         log_cap_bytes=100_000_000,
+        service=service,
     )
+
+
+def a_service(
+    *,
+    port: int | None = 8080,
+    probe: Probe = QUICK_PROBE,
+    stop_grace_s: float = 5.0,
+    app: str = "shop",
+    release: int = 1,
+) -> Service:
+    """What makes an assignment a replica's. Its probes come often, so that tests need not wait."""
+    return Service(app=app, app_id=f"app-{app}", release=release, port=port, probe=probe, stop_grace_s=stop_grace_s)

@@ -13,8 +13,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from draas.agent.runtimes.docker.usage import ROOT, folders
@@ -99,6 +99,17 @@ class PrivateEngine:
         thread.join()
         return made[0]
 
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """Within the block this thread opens its sockets in the engine's network: where an agent beside it would, and reach its containers."""
+        assert self._holder is not None
+        with open("/proc/thread-self/ns/net") as outside:
+            _enter(f"/proc/{self._holder.pid}/ns/net")
+            try:
+                yield
+            finally:
+                _enter(f"/proc/thread-self/fd/{outside.fileno()}")
+
     def close(self) -> None:
         """Stop the engine, kill what is left of it and of its containers, remove its files."""
         if self._daemon is not None:
@@ -158,11 +169,16 @@ def end_of(log: Path) -> str:
 
 def _listen_in(namespace: str) -> socket.socket:
     """Run in a thread of its own, which then stays in `namespace` and ends; the socket belongs to it for ever."""
+    _enter(namespace)
+    return socket.create_server(("127.0.0.1", 0))
+
+
+def _enter(namespace: str) -> None:
+    """Move this thread to a network namespace. Raises OSError without the rights."""
     libc = ctypes.CDLL(None, use_errno=True)
     with open(namespace) as file:
         if libc.setns(file.fileno(), _CLONE_NEWNET) != 0:
             raise OSError(ctypes.get_errno(), "setns")
-    return socket.create_server(("127.0.0.1", 0))
 
 
 @asynccontextmanager

@@ -1,16 +1,18 @@
 """A Runtime in memory: runs a small shell dialect, and whole commands by script. It passes tests/contract like the real ones.
 
 The dialect: statements separated by lines or `;`: `echo WORDS`, `printf TEXT`, `sleep S`, `exit N`, `kill -N $$`, `trap '' TERM`,
-each with an optional `>&2`. Anything else is "not found" (127), as in a shell. `FakeMachine.script` overrides whole commands.
+`httpd -f -p PORT`, each with an optional `>&2`. Anything else is "not found" (127), as in a shell. `FakeMachine.script` overrides whole commands.
 """
 
 import asyncio
+import hashlib
 import shlex
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
+from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, Cause
@@ -21,6 +23,7 @@ from draas.wire.records import Stream, pack, payload_bytes, skip, unpack
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 TERM, KILL = 15, 9
+FOR_EVER_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,13 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """From here on its port answers: a real one, on loopback, with status 200 to every request."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoreTerm:
     """From here on only KILL ends it."""
 
@@ -51,7 +61,7 @@ class End:
     oom: bool = False
 
 
-Act = Write | Sleep | IgnoreTerm | End
+Act = Write | Sleep | Listen | IgnoreTerm | End
 Script = Callable[[Assignment], Sequence[Act]]
 
 
@@ -91,6 +101,9 @@ def _acts(words: list[str]) -> Iterator[Act]:
             yield End(exit_code=128 + int(signal.lstrip("-")))
         case ["trap", "", "TERM"]:
             yield IgnoreTerm()
+        case ["httpd", "-f", "-p", port]:
+            yield Listen(port=int(port))
+            yield Sleep(seconds=FOR_EVER_S)
         case ["true"]:
             return
         case [name, *_]:
@@ -106,6 +119,9 @@ class _Process:
     written_bytes: int = 0
     cut: bool = False
     ignores_term: bool = False
+    ports: dict[int, asyncio.Server] = field(default_factory=dict)
+    published: socket.socket | None = None  # of a replica: refuses until something listens on the app's port
+    frozen: bool = False
     until: float | None = None
     lease_over: bool = False
     ended: Exited | None = None
@@ -152,16 +168,38 @@ class FakeMachine:
         process = _Process(assignment=assignment, started_at=self.now())
         self.processes[assignment.id] = process
         self.starts.append(assignment.id)
+        if assignment.service is not None and assignment.service.port is not None:
+            process.published = socket.socket()
+            process.published.bind(("127.0.0.1", 0))
         self.tasks.spawn(self._run(process), f"process {assignment.id}")
         return process
 
     async def _run(self, process: _Process) -> None:
+        try:
+            await self._act(process)
+        finally:
+            for server in process.ports.values():
+                server.close()
+            if process.published is not None:
+                process.published.close()
+
+    @staticmethod
+    async def _listen(process: _Process, port: int) -> None:
+        service = process.assignment.service
+        if service is not None and service.port == port and process.published is not None:
+            process.ports[port] = await asyncio.start_server(_answer, sock=process.published)
+        else:
+            process.ports[port] = await asyncio.start_server(_answer, "127.0.0.1", 0)
+
+    async def _act(self, process: _Process) -> None:
         script = self.scripts.get(process.assignment.command, parse_script)
         end = End(exit_code=0)
         for act in script(process.assignment):
             match act:
                 case Write():
                     await self._write(process, act)
+                case Listen():
+                    await self._listen(process, act.port)
                 case IgnoreTerm():
                     process.ignores_term = True
                 case Sleep():
@@ -229,10 +267,14 @@ class FakeRuntime:
     async def images(self) -> tuple[Image, ...]:
         return ()
 
-    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+    async def prepare(
+        self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None] = unheard
+    ) -> None:
         failure = self.failures.pop(assignment.id, None)
         if failure is not None:
             raise failure
+        if assignment.service is not None and assignment.image is not None:
+            pinned(fake_pin(assignment.image))
         progress("ready")
 
     async def start(self, assignment: Assignment) -> float:
@@ -310,8 +352,58 @@ class FakeRuntime:
             process.lease_over = True
             self._machine.send_signal(process, KILL)
 
+    def _running(self, id: AllocationId) -> _Process:
+        process = self._machine.processes.get(id)
+        if process is None or process.ended is not None:
+            raise RuntimeFailure(Cause.RUNTIME, "it does not run")
+        return process
+
+    async def door(self, id: AllocationId) -> Door:
+        process = self._running(id)
+        if process.published is None:
+            return Door()
+        port = process.published.getsockname()[1]
+        return Door(endpoint=f"127.0.0.1:{port}", host="127.0.0.1", port=port)
+
+    async def frozen(self, id: AllocationId) -> bool:
+        return self._running(id).frozen
+
+    async def execute(self, id: AllocationId, command: Sequence[str], timeout_s: float) -> Ran:
+        self._running(id)
+        written, code = b"", 0
+        for act in _acts(list(command)):
+            match act:
+                case Write():
+                    written += act.data
+                case End():
+                    code = act.exit_code
+                case Sleep() if act.seconds > timeout_s:
+                    raise TimeoutError
+        return Ran(code, written.decode())
+
+    async def listeners(self, id: AllocationId) -> tuple[Listener, ...] | None:
+        return tuple(Listener("0.0.0.0", port) for port in sorted(self._running(id).ports))
+
+    async def used(self, ids: Collection[AllocationId]) -> Mapping[AllocationId, Used]:
+        running = {id: self._machine.processes[id] for id in ids if id in self._machine.processes}
+        return {id: Used(cpu_s=0.001, memory_bytes=1_000_000) for id, one in running.items() if one.ended is None}
+
     async def close(self) -> None:
         return
+
+
+def fake_pin(image: str) -> str:
+    """What the fake resolves an image to: always the same digest for the same name."""
+    if "@" in image or image.startswith("sha256:"):
+        return image
+    return f"{image.rpartition(':')[0] or image}@sha256:{hashlib.sha256(image.encode()).hexdigest()}"
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while (await reader.readline()).strip():
+        continue
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    writer.close()
 
 
 def _items(records: bytes) -> Iterator[bytes]:

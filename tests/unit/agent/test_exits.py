@@ -34,7 +34,10 @@ def test_every_end_has_its_state_and_cause(
     ("code", "words"),
     [
         (1, "exit code 1"),
-        (126, "exit code 126: the command was found but could not be executed"),
+        (
+            126,
+            "exit code 126: the command was found but could not be executed (not executable, or for another architecture)",
+        ),
         (127, "exit code 127: the command was not found"),
         (137, "ended by SIGKILL (exit code 137)"),
         (255, "exit code 255"),

@@ -14,10 +14,12 @@ from draas.model.allocation import AllocationId, AllocationState, Cause, Desired
 from draas.model.job import RuntimeName
 from draas.wire.link import Assign, Assignment
 
-GRACE_S = 5.0  # TERM to KILL; cancelled jobs must be gone within 10 s
+GRACE_S = 5.0  # of a job: TERM to KILL; cancelled jobs must be gone within 10 s
 LEASE_GRACE_S = 0.0  # a lease that is over leaves no time to be polite
 # After these an engine that does not answer may still run what it was asked to start. An exclusive job is over only when it is stopped.
 _MAY_RUN = frozenset({Cause.RUNTIME, Cause.DISK, Cause.LEASE})
+_CANCELLED = (Cause.CANCELLED, "cancelled")
+_REPLACED = (Cause.REPLACED, "not wanted any more")
 _STOPPED_AS_FAILED = frozenset({Cause.TIMEOUT, Cause.RUNTIME, Cause.DISK})
 _ENDS = frozenset({AllocationState.SUCCEEDED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST})
 
@@ -40,6 +42,7 @@ class Local:
     unwatched: bool = False  # nobody looks on any more: its end will not be told
     ran_s: float = 0.0  # how long it had run when it was first seen to run
     began_mono: float | None = None  # when it started, on the clock that timeouts are counted on
+    looked_after: bool = False  # a replica: its probes run
 
     @property
     def ended(self) -> bool:
@@ -119,7 +122,8 @@ class AgentCore:
             self.locals[assignment.id] = local
         local.assignment, local.exclusive, local.wanted = assignment, assignment.exclusive, True
         if assignment.desired is Desired.STOP:
-            self._ask_stop(local, Cause.CANCELLED, "cancelled")
+            self._ask_stop(local, *(_REPLACED if assignment.service is not None else _CANCELLED))
+        yield from self._look_after(local)
         yield from self._step(local)
 
     def _on_adopted(self, event: e.Adopted, now: float) -> Iterator[e.Instruction]:
@@ -128,7 +132,10 @@ class AgentCore:
             return
         running = event.started_at is not None
         observed = Observed(
-            state=AllocationState.RUNNING if running else AllocationState.STARTING, started_at=event.started_at
+            state=AllocationState.RUNNING if running else AllocationState.STARTING,
+            started_at=event.started_at,
+            image=event.image,
+            served=event.served if running else None,
         )
         local = Local(
             id=event.id, assignment=event.assignment, observed=observed, exclusive=event.exclusive, exists=True
@@ -138,6 +145,7 @@ class AgentCore:
         self._news[event.id] = None
         if running:
             yield e.Watch(id=event.id)
+            yield from self._look_after(local)
         if self._order != (
             0,
             0,
@@ -155,6 +163,14 @@ class AgentCore:
             case e.Progressed(text=text):
                 self._observe(local, replace(local.observed, detail=text))
                 return
+            case e.Pinned(image=image):
+                if not local.ended:
+                    self._observe(local, replace(local.observed, image=image))
+                return
+            case e.LookedAfter(served=served):
+                if local.observed.state is AllocationState.RUNNING and not local.stopping:
+                    self._observe(local, replace(local.observed, served=served))
+                return
             case e.Prepared():
                 if local.observed.state is not AllocationState.PREPARING:
                     return  # stopped meanwhile: the Stop under way, or done, has the say
@@ -168,10 +184,12 @@ class AgentCore:
                         local, replace(local.observed, state=AllocationState.RUNNING, started_at=at, detail="")
                     )
                 yield e.Watch(id=local.id)
+                yield from self._look_after(local)
             case e.HasExited(ended=ended):
                 if not local.ended:
                     by_us = local.stop_for if _is_stop(local, ended) else Cause.NONE
-                    self._observe(local, judge(ended, by_us, local.stop_detail))
+                    judged = judge(ended, by_us, local.stop_detail, local.assignment)
+                    self._observe(local, replace(judged, image=local.observed.image))
             case e.Broke(cause=cause, detail=detail):
                 local.busy = False
                 self._on_broke(local, cause, detail, now)
@@ -197,13 +215,17 @@ class AgentCore:
         if local.stop_for is not Cause.NONE and local.observed.state is not AllocationState.RUNNING:
             self._end_unstarted(local, now)
             return
-        failed = replace(local.observed, state=AllocationState.FAILED, cause=cause, detail=detail, finished_at=now)
+        failed = replace(
+            local.observed, state=AllocationState.FAILED, cause=cause, detail=detail, finished_at=now, served=None
+        )
         self._observe(local, failed)
 
     def _end_unstarted(self, local: Local, now: float) -> None:
         """It has been stopped, and how it would have ended is not known."""
         state = AllocationState.FAILED if local.stop_for in _STOPPED_AS_FAILED else AllocationState.STOPPED
-        ended = replace(local.observed, state=state, cause=local.stop_for, detail=local.stop_detail, finished_at=now)
+        ended = replace(
+            local.observed, state=state, cause=local.stop_for, detail=local.stop_detail, finished_at=now, served=None
+        )
         self._observe(local, ended)
 
     # --- time ---
@@ -268,7 +290,7 @@ class AgentCore:
         if local.stopping:
             return
         local.busy = local.stopping = True
-        yield e.Stop(id=local.id, grace_s=LEASE_GRACE_S if local.stop_for is Cause.LEASE else GRACE_S)
+        yield e.Stop(id=local.id, grace_s=_grace_s(local))
 
     def _step_clear(self, local: Local) -> Iterator[e.Instruction]:
         """Ended: its traces go once the controller has taken its result (it is out of the set) and its output is safe."""
@@ -281,10 +303,27 @@ class AgentCore:
             local.busy = True
             yield e.Remove(id=local.id)
 
+    @staticmethod
+    def _look_after(local: Local) -> Iterator[e.Instruction]:
+        """Have a replica that runs looked after, once."""
+        assignment = local.assignment
+        if assignment is None or assignment.service is None or local.looked_after or local.stop_for is not Cause.NONE:
+            return
+        if local.observed.state is AllocationState.RUNNING:
+            local.looked_after = True
+            yield e.LookAfter(assignment=assignment, served=local.observed.served)
+
     def _observe(self, local: Local, observed: Observed, news: bool = True) -> None:
         local.observed = observed
         if news:
             self._news[local.id] = None
+
+
+def _grace_s(local: Local) -> float:
+    if local.stop_for is Cause.LEASE:
+        return LEASE_GRACE_S
+    service = local.assignment.service if local.assignment is not None else None
+    return service.stop_grace_s if service is not None else GRACE_S
 
 
 def _is_stop(local: Local, ended: Exited) -> bool:
@@ -298,6 +337,8 @@ def _is_stop(local: Local, ended: Exited) -> bool:
 def _timeout_passed(local: Local, mono: float) -> float | None:
     """The timeout of `local` if it has run for longer. Counted on the monotonic clock from the first look on: setting the clock ends no job."""
     if local.assignment is None or local.assignment.timeout_s is None or local.observed.started_at is None:
+        return None
+    if local.assignment.service is not None:  # an app is not over by lasting
         return None
     if local.began_mono is None:
         local.began_mono = mono - local.ran_s

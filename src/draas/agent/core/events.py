@@ -5,17 +5,23 @@ from dataclasses import dataclass
 
 from draas.agent.runtimes.runtime import Exited
 from draas.model.allocation import AllocationId, Cause
+from draas.model.probe import Served
 from draas.wire.link import Assign, Assignment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """A runtime has this from before the agent's start. `assignment` is None where nothing is known of it but its id."""
+    """A runtime has this from before the agent's start. `assignment` is None where nothing is known of it but its id.
+
+    `image` and `served` are what the agent before it had last reported of a replica.
+    """
 
     id: AllocationId
     assignment: Assignment | None
     started_at: float | None
     exclusive: bool
+    image: str = ""
+    served: Served | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,14 @@ class Progressed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """What its image is exactly: name@sha256:…, or an image id."""
+
+    id: AllocationId
+    image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     id: AllocationId
 
@@ -48,6 +62,14 @@ class Prepared:
 class Started:
     id: AllocationId
     at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAfter:
+    """What its probes say has changed."""
+
+    id: AllocationId
+    served: Served
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +118,10 @@ Event = (
     | Ordered
     | LeaseRenewed
     | Progressed
+    | Pinned
     | Prepared
     | Started
+    | LookedAfter
     | HasExited
     | Broke
     | HasStopped
@@ -125,6 +149,14 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAfter:
+    """Probe this replica from now on, until it is stopped or has ended. `served` is what was known of it before."""
+
+    assignment: Assignment
+    served: Served | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
     id: AllocationId
     grace_s: float
@@ -144,5 +176,5 @@ class Refuse:
     detail: str
 
 
-Instruction = Prepare | Start | Watch | Stop | Remove | Refuse
+Instruction = Prepare | Start | Watch | LookAfter | Stop | Remove | Refuse
 Instructions = Sequence[Instruction]

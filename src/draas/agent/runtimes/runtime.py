@@ -1,8 +1,8 @@
 """The Runtime protocol: what the agent needs of whatever runs its allocations. tests/contract holds every implementation to it."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
@@ -41,6 +41,47 @@ class Found:
     ended: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """Where a replica's port can be reached. Empty and 0 where it has none.
+
+    `endpoint` is for other machines ("host:port"), `host` and `port` for this agent. `proxied`: whoever answers there accepts every connection,
+    so that accepting alone says nothing. `published` is another way in for this agent, always proxied, where `host` cannot be reached.
+    """
+
+    endpoint: str = ""
+    host: str = ""
+    port: int = 0
+    proxied: bool = False
+    published: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a running allocation has used: CPU seconds since its start, memory in bytes now."""
+
+    cpu_s: float
+    memory_bytes: int
+
+
+class Listener(NamedTuple):
+    """A TCP port that something inside listens on."""
+
+    address: str
+    port: int
+
+
+class Ran(NamedTuple):
+    """How a command inside ended, and the last of what it wrote."""
+
+    exit_code: int
+    output: str
+
+
+def unheard(_: str) -> None:
+    """For who does not want to be told."""
+
+
 class Runtime(Protocol):
     """Every method is idempotent and may be called again after a crash of the agent at any point.
 
@@ -57,8 +98,13 @@ class Runtime(Protocol):
         """The images that are here (none for host processes)."""
         ...
 
-    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
-        """Get ready what can take long: pull the image. `progress` is told short sentences ("pulling 43 %")."""
+    async def prepare(
+        self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None] = unheard
+    ) -> None:
+        """Get ready what can take long: pull the image. `progress` is told short sentences ("pulling 43 %").
+
+        `pinned` is told what the image of a replica is exactly (name@sha256:…, or an image id), as soon as that is known.
+        """
         ...
 
     async def start(self, assignment: Assignment) -> float:
@@ -94,6 +140,28 @@ class Runtime(Protocol):
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
         """Tell whatever outlives the agent until when (monotonic seconds) each exclusive allocation may run."""
+        ...
+
+    # --- of an app's replica that runs; each raises RuntimeFailure where it does not ---
+
+    async def door(self, id: AllocationId) -> Door:
+        """Where its port can be reached."""
+        ...
+
+    async def frozen(self, id: AllocationId) -> bool:
+        """Whether it is paused, so that nothing in it goes on."""
+        ...
+
+    async def execute(self, id: AllocationId, command: Sequence[str], timeout_s: float) -> Ran:
+        """Run `command` inside. Raises TimeoutError where it takes longer; what it started is ended where that can be done."""
+        ...
+
+    async def listeners(self, id: AllocationId) -> tuple[Listener, ...] | None:
+        """What listens inside; None where that cannot be seen."""
+        ...
+
+    async def used(self, ids: Collection[AllocationId]) -> Mapping[AllocationId, Used]:
+        """What these use. Those of which nothing is known are left out. Never raises."""
         ...
 
     async def close(self) -> None:

@@ -1,4 +1,5 @@
-"""The agent's memory of its orders: which assignments it has taken, so that a restart without controller knows their limits.
+"""The agent's memory of its orders: which assignments it has taken, so that a restart without controller knows their limits,
+and what its probes last said of each replica.
 
 An append-only file of msgpack items, rewritten at each start. It is not synced: losing its tail costs knowledge of a
 timeout until the controller is back, nothing else.
@@ -10,11 +11,13 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from draas.model.allocation import AllocationId
+from draas.model.allocation import AllocationId, Observed
 from draas.model.job import RuntimeName
 from draas.wire.link import Assignment
 
 log = structlog.get_logger(__name__)
+
+_NOTED = "seen:"  # before the id of an allocation: what was observed of it
 
 
 class Journal:
@@ -35,20 +38,33 @@ class Journal:
     def has(self, runtime: RuntimeName) -> bool:
         """Whether any assignment of this runtime was taken and not dropped."""
         return any(
-            assignment is not None and assignment.runtime is runtime for assignment in map(self.get, self._known)
+            assignment is not None and assignment.runtime is runtime
+            for assignment in (self.get(id) for id in self._known if not id.startswith(_NOTED))
         )
 
     def put(self, assignment: Assignment) -> None:
         """Remember it."""
-        raw = self._encoder.encode(assignment)
-        if self._known.get(assignment.id) != raw:
-            self._known[assignment.id] = raw
-            self._append(assignment.id, raw)
+        self._keep(assignment.id, self._encoder.encode(assignment))
+
+    def _keep(self, id: AllocationId, raw: bytes) -> None:
+        if self._known.get(id) != raw:
+            self._known[id] = raw
+            self._append(id, raw)
+
+    def note(self, id: AllocationId, observed: Observed) -> None:
+        """Remember what was observed of a replica: a healthy one is so for the next agent too, until its probes say otherwise."""
+        self._keep(AllocationId(_NOTED + id), self._encoder.encode(observed))
+
+    def noted(self, id: AllocationId) -> Observed | None:
+        """What was observed of it last, if that was noted."""
+        raw = self._known.get(AllocationId(_NOTED + id))
+        return msgspec.msgpack.decode(raw, type=Observed) if raw is not None else None
 
     def drop(self, id: AllocationId) -> None:
         """Forget it."""
-        if self._known.pop(id, None) is not None:
-            self._append(id, b"")
+        for key in (id, AllocationId(_NOTED + id)):
+            if self._known.pop(key, None) is not None:
+                self._append(key, b"")
 
     def close(self) -> None:
         self._file.close()

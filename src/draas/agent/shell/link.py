@@ -82,6 +82,12 @@ class Link:
             self._out.append(chunk)
             self._wake.set()
 
+    def send_usages(self, usages: wire.Usages) -> None:
+        """Queue what replicas use; while there is no link nobody is told, and the next figures make up for it."""
+        if self._linked:
+            self._out.append(usages)
+            self._wake.set()
+
     def on_news(self) -> None:
         """The core may have something to report."""
         if self._linked:

@@ -7,14 +7,18 @@ import structlog
 
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
+from draas.agent.core.metering import Meter
+from draas.agent.observe.probing import Way
 from draas.agent.runtimes.runtime import Runtime, RuntimeFailure
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.shipping import Shipment
+from draas.agent.shell.tending import tend
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
-from draas.wire.link import LogAck, LogChunk
+from draas.model.probe import Served
+from draas.wire.link import LogAck, LogChunk, Usage
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +45,9 @@ class Performer:
         self._send_log = send_log
         self._on_news = on_news
         self._runtime_of: dict[AllocationId, Runtime] = {}
+        self._tended: dict[AllocationId, asyncio.Task[None]] = {}
+        self._meter = Meter()
+        self._ways: dict[RuntimeName, Way] = {}
         self._preparing: dict[AllocationId, asyncio.Task[None]] = {}
         self.shipments: dict[AllocationId, Shipment] = {}
         self._renewed: Mapping[AllocationId, float] = {}
@@ -69,9 +76,16 @@ class Performer:
                 continue
             for item in found:
                 self._runtime_of[item.id] = runtime
-                assignment = self._journal.get(item.id)
+                noted = self._journal.noted(item.id)
                 self.feed(
-                    e.Adopted(id=item.id, assignment=assignment, started_at=item.started_at, exclusive=item.exclusive)
+                    e.Adopted(
+                        id=item.id,
+                        assignment=self._journal.get(item.id),
+                        started_at=item.started_at,
+                        exclusive=item.exclusive,
+                        image=noted.image if noted is not None else "",
+                        served=noted.served if noted is not None else None,
+                    )
                 )
         return complete
 
@@ -113,7 +127,10 @@ class Performer:
                 self._spawn(self._watch(id), f"watch {id}")
                 if id not in self.shipments:
                     self._spawn(self._ship(id), f"ship {id}")
+            case e.LookAfter():
+                self._look_after(instruction)
             case e.Stop(id=id, grace_s=grace_s):
+                self._leave_alone(id)
                 if (preparing := self._preparing.get(id)) is not None:
                     preparing.cancel()
                 self._spawn(self._stop(id, grace_s), f"stop {id}")
@@ -142,7 +159,11 @@ class Performer:
             self.feed(_not_here(assignment.id, assignment.runtime))
             return
         try:
-            await runtime.prepare(assignment, lambda text: self.feed(e.Progressed(id=assignment.id, text=text)))
+            await runtime.prepare(
+                assignment,
+                lambda text: self.feed(e.Progressed(id=assignment.id, text=text)),
+                lambda image: self.feed(e.Pinned(id=assignment.id, image=image)),
+            )
         except RuntimeFailure as failure:
             self.feed(e.Broke(id=assignment.id, cause=failure.cause, detail=failure.detail))
         else:
@@ -185,13 +206,42 @@ class Performer:
                 log.warning("leases cannot be passed on", runtime=name, reason=failure.detail)
         self._renewed = leases
 
+    def _look_after(self, instruction: e.LookAfter) -> None:
+        assignment = instruction.assignment
+        runtime = self._runtime(assignment.id)
+        if runtime is None or assignment.service is None:
+            return
+
+        def say(served: Served) -> None:
+            self.feed(e.LookedAfter(id=assignment.id, served=served))
+            self._journal.note(assignment.id, self.core.locals[assignment.id].observed)
+
+        way = self._ways.setdefault(assignment.runtime, Way())
+        tending = tend(runtime, assignment.id, assignment.service, instruction.served, way, say)
+        self._tended[assignment.id] = self._spawn(tending, f"tend {assignment.id}")
+
+    async def measure(self) -> Mapping[AllocationId, Usage]:
+        """What each replica here uses, since the last call."""
+        by_runtime: dict[Runtime, list[AllocationId]] = {}
+        for id in self._tended:
+            if (runtime := self._runtime(id)) is not None:
+                by_runtime.setdefault(runtime, []).append(id)
+        used = {id: one for runtime, ids in by_runtime.items() for id, one in (await runtime.used(ids)).items()}
+        return self._meter.usages(used, clock.monotonic())
+
+    def _leave_alone(self, id: AllocationId) -> None:
+        if (tending := self._tended.pop(id, None)) is not None:
+            tending.cancel()
+
     async def _watch(self, id: AllocationId) -> None:
         runtime = self._runtime_of[id]
         try:
             ended = await runtime.wait(id)
         except RuntimeFailure as failure:
+            self._leave_alone(id)
             self.feed(e.Broke(id=id, cause=failure.cause, detail=failure.detail))
         else:
+            self._leave_alone(id)
             self.feed(e.HasExited(id=id, ended=ended))
 
     async def _ship(self, id: AllocationId) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiodocker
 import aiohttp
@@ -70,6 +71,11 @@ class EngineApi:
         """Whether the engine runs on this machine, so that its cgroups and files may be looked at."""
         return self.address.startswith("unix://")
 
+    @property
+    def host(self) -> str:
+        """The machine that it runs on, as it was named; nothing where it is this one."""
+        return "" if self.local else urlsplit(self.address).hostname or ""
+
     async def call(
         self,
         method: str,
@@ -88,11 +94,11 @@ class EngineApi:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, silence_s: float | None = None, **query: str | int
+        self, method: str, path: str, *, body: Json = None, silence_s: float | None = None, **query: str | int
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A call whose answer goes on; EngineAway after `silence_s` seconds without a byte."""
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CALL_TIMEOUT_S, sock_read=silence_s)
-        async with self._request(method, path, query, None, None, limit) as response:
+        async with self._request(method, path, query, body, None, limit) as response:
             yield response.content
 
     @asynccontextmanager

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from draas.agent.runtimes.docker import service_body
 from draas.model.allocation import AllocationId
 from draas.wire.link import Assignment
 
@@ -37,6 +38,7 @@ class Surroundings:
     mounts: tuple[str, ...] = ()
     cgroup_parent: str = ""
     gpus: tuple[int, ...] = ()
+    host_ip: str = service_body.LOOPBACK  # where the port of a replica is published
 
 
 def container_name(id: AllocationId) -> str:
@@ -56,18 +58,20 @@ def render_labels(assignment: Assignment, around: Surroundings) -> dict[str, str
         EXCLUSIVE: "true" if assignment.exclusive else "false",
         LOG_CAP: str(assignment.log_cap_bytes),
         GPUS: ",".join(map(str, around.gpus)),
+        **(service_body.service_labels(assignment.service) if assignment.service is not None else {}),
     }
 
 
 def render_env(assignment: Assignment) -> list[str]:
-    """The job's variables, and ours, which win."""
-    ours = {
-        "DRAAS_JOB_ID": assignment.job_id,
-        "DRAAS_ALLOCATION_ID": assignment.id,
-        "DRAAS_ATTEMPT": str(assignment.number),
-        "DRAAS_PROJECT": assignment.project,
-    }
-    return [f"{name}={value}" for name, value in {**assignment.env, **ours}.items()]
+    """The user's variables, and ours, which win."""
+    ours = {"DRAAS_ALLOCATION_ID": assignment.id, "DRAAS_PROJECT": assignment.project}
+    offered: dict[str, str] = {}
+    if assignment.service is not None:
+        offered = service_body.service_port_env(assignment.service)
+        ours |= service_body.service_env(assignment.service)
+    else:
+        ours |= {"DRAAS_JOB_ID": assignment.job_id, "DRAAS_ATTEMPT": str(assignment.number)}
+    return [f"{name}={value}" for name, value in {**offered, **assignment.env, **ours}.items()]
 
 
 def render_command(command: str | tuple[str, ...]) -> tuple[list[str], list[str]]:
@@ -92,7 +96,6 @@ def render_limits(assignment: Assignment) -> dict[str, Any]:
 
 def render_container(assignment: Assignment, around: Surroundings) -> dict[str, Any]:
     """The body of POST /containers/create."""
-    entrypoint, cmd = render_command(assignment.command)
     host: dict[str, Any] = {
         **render_limits(assignment),
         "NetworkMode": around.network,
@@ -109,21 +112,31 @@ def render_container(assignment: Assignment, around: Surroundings) -> dict[str, 
     if around.gpus:
         devices = [str(number) for number in around.gpus]
         host["DeviceRequests"] = [{"Driver": "", "DeviceIDs": devices, "Capabilities": [["gpu"]]}]
-    return {
+    body: dict[str, Any] = {
         "Image": around.image,
-        "Entrypoint": entrypoint,
-        "Cmd": cmd,
         "Env": render_env(assignment),
         "Labels": render_labels(assignment, around),
         "AttachStdout": False,
         "AttachStderr": False,
         "HostConfig": host,
     }
+    if assignment.command:
+        body["Entrypoint"], body["Cmd"] = render_command(assignment.command)
+    else:  # an image's own entry point may itself insist on being process 1 (s6-overlay)
+        host["Init"] = False
+    if (service := assignment.service) is not None:
+        host |= service_body.service_ports(service, around.host_ip)
+        host["LogConfig"] = render_log_config(assignment.log_cap_bytes, service_body.LOG_ROOM)
+        body["ExposedPorts"] = service_body.exposed(service)
+        body["Healthcheck"] = {
+            "Test": ["NONE"]
+        }  # the agent's probes have the say; the image's own would cost CPU for nothing
+    return body
 
 
-def render_log_config(cap_bytes: int) -> dict[str, Any]:
+def render_log_config(cap_bytes: int, room: int = LOG_ROOM) -> dict[str, Any]:
     """The `local` driver keeps bytes as they are (json-file replaces what is not UTF-8) and is read twice as fast."""
-    size = max(cap_bytes, 1024 * 1024) * LOG_ROOM
+    size = max(cap_bytes, 1024 * 1024) * room
     return {"Type": "local", "Config": {"max-size": str(size), "max-file": "1", "compress": "false"}}
 
 

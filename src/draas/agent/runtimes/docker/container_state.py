@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from draas.agent.runtimes.docker.container_body import ALLOCATION, EXCLUSIVE, OWNER
+from draas.agent.runtimes.docker.service_body import APP
 from draas.agent.runtimes.docker.usage import Usage
 from draas.agent.runtimes.runtime import Exited, Found
 from draas.lib.clock import parse_rfc3339
@@ -30,6 +31,12 @@ def started_at(info: Info) -> float | None:
 def has_ended(info: Info) -> bool:
     """Whether it ran and does not any more."""
     return info["State"]["Status"] in ("exited", "dead") and started_at(info) is not None
+
+
+def stop_signal(info: Info) -> str:
+    """What asks it to end: for a replica the signal that its image names (nginx finishes its requests on SIGQUIT only)."""
+    config = info["Config"]
+    return config.get("StopSignal") or "SIGTERM" if APP in (config["Labels"] or {}) else "SIGTERM"
 
 
 def may_be_taken_down(info: Info) -> bool:

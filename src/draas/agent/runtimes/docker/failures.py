@@ -14,9 +14,11 @@ async def explain_start(api: EngineApi, assignment: Assignment, image: str, erro
     if code is None and error.status == 404:
         return RuntimeFailure(Cause.IMAGE, f"image {image!r} is not here any more: does something prune images? {said}")
     if code in (126, 127):
-        word = container_body.render_command(assignment.command)[0][0]
+        words = container_body.render_command(assignment.command)[0]
+        word = words[0] if words else "the image's own entry point"
         what = "is not in the image" if code == 127 else "cannot be executed in the image"
-        return RuntimeFailure(Cause.EXIT, f"{word!r} {what} {image!r}: check the command's first word; {said}")
+        remedy = "check the command's first word" + (", and which architecture it is built for" if code == 126 else "")
+        return RuntimeFailure(Cause.EXIT, f"{word!r} {what} {image!r}: {remedy}; {said}")
     free = await images.free_disk_bytes(api)
     if free is not None and free < images.FULL_DISK_BYTES:
         return RuntimeFailure(Cause.DISK, f"{free >> 20} MiB are free on this node: remove images or files; {said}")

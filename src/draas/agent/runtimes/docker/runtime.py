@@ -1,7 +1,7 @@
 """DockerRuntime: allocations as containers, through the Docker Engine's API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -16,10 +16,14 @@ from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_
 from draas.agent.runtimes.docker.failures import explain_start
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
 from draas.agent.runtimes.docker.output import follow_output
+from draas.agent.runtimes.docker.own_address import is_loopback, publish_on
 from draas.agent.runtimes.docker.patience import Patience
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
+from draas.agent.runtimes.docker.pins import is_id, pin_image
+from draas.agent.runtimes.docker.running import RunningContainers
+from draas.agent.runtimes.docker.service_body import LOOPBACK
 from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
-from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
+from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
 from draas.lib import clock
 from draas.lib.clock import parse_rfc3339
 from draas.lib.tasks import Tasks
@@ -43,6 +47,7 @@ class DockerRuntime:
 
     A command that is not found ends with exit code 127 and one that cannot be executed with 126, said on stderr by the
     container's init process; where the engine has none, start raises RuntimeFailure(EXIT) with the same words.
+    `address` is this node's for other machines: ports of replicas are published there; on loopback where it has none.
     `watchdog` is told, at each renewal, until when (monotonic seconds) each exclusive container may run, by name.
     """
 
@@ -56,6 +61,7 @@ class DockerRuntime:
         url: str | None = None,
         watchdog: Watchdog | None = None,
         pool_size: int = POOL_SIZE,
+        address: str = "",
     ) -> None:
         self.api = EngineApi(url)
         self._owner = owner
@@ -71,6 +77,9 @@ class DockerRuntime:
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
         self._images: tuple[Image, ...] = ()
         self._images_until = 0.0
+        self._host_ip = publish_on(address, local=self.api.local)
+        self._running = RunningContainers(self.api, LOOPBACK if is_loopback(address) else address)
+        self._pins: dict[AllocationId, str] = {}  # what a replica's image is exactly, from its prepare to its end
 
     # --- the node ---
 
@@ -106,9 +115,12 @@ class DockerRuntime:
 
     # --- one allocation ---
 
-    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+    async def prepare(
+        self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None] = unheard
+    ) -> None:
         """Have the image here, for this machine's architecture. `stop` ends it with RuntimeFailure(CANCELLED)."""
-        task = self._tasks.spawn(_outcome(self._prepare(assignment, progress)), f"prepare {assignment.id}")
+        work = self._prepare(assignment, progress, pinned)
+        task = self._tasks.spawn(_outcome(work), f"prepare {assignment.id}")
         self._pulling[assignment.id] = task
         try:
             failure = await task
@@ -122,8 +134,13 @@ class DockerRuntime:
         if failure is not None:
             raise failure
 
-    async def _prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+    async def _prepare(
+        self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None]
+    ) -> None:
         image = self._image_of(assignment)
+        if assignment.service is not None or is_id(image):
+            await self._pin(assignment.id, image, progress, pinned)
+            return
         images.check_reference(image)
         facts = await self._patience(self._known)
         info = await self._patience(lambda: self._image(image))
@@ -135,6 +152,14 @@ class DockerRuntime:
             raise RuntimeFailure(
                 Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?"
             )
+        images.check_arch(image, info.get("Architecture", ""), facts.arch)
+
+    async def _pin(
+        self, id: AllocationId, image: str, progress: Callable[[str], None], pinned: Callable[[str], None]
+    ) -> None:
+        facts = await self._patience(self._known)
+        self._pins[id], info = await self._patience(lambda: pin_image(self.api, image, progress, pinned))
+        self._images_until = 0.0
         images.check_arch(image, info.get("Architecture", ""), facts.arch)
 
     async def _image(self, image: str) -> dict[str, Any] | None:
@@ -150,7 +175,9 @@ class DockerRuntime:
         name = container_name(assignment.id)
         facts = await self._known()
         for _ in range(3):
-            namespace = await self._pool.borrow(assignment.id, facts.arch)
+            # A replica has a network of its own: a published port needs it, and it keeps it for months.
+            is_job = assignment.service is None
+            namespace = await self._pool.borrow(assignment.id, facts.arch) if is_job else None
             try:
                 if (adopted := await self._create(assignment, namespace, facts)) is not None:
                     return adopted
@@ -174,12 +201,13 @@ class DockerRuntime:
         gpus = await self._gpus(assignment.resources.gpus)
         around = Surroundings(
             owner=self._owner,
-            image=self._image_of(assignment),
-            network=namespace.network if namespace else self._pool.network,
+            image=self._pins.get(assignment.id) or self._image_of(assignment),
+            network=namespace.network if namespace else self._network_of(assignment),
             mounts=namespace.mounts if namespace else (),
             init=facts.has_init,
             cgroup_parent=usage.group_name(parent, assignment.id) if parent is not None else "",
             gpus=gpus,
+            host_ip=self._host_ip,
         )
         try:
             await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
@@ -197,6 +225,9 @@ class DockerRuntime:
         await self._delete(name)  # made by an agent that died before it was started; its network may be gone
         await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
         return None
+
+    def _network_of(self, assignment: Assignment) -> str:
+        return "bridge" if assignment.service is not None else self._pool.network
 
     async def _gpus(self, count: int) -> tuple[int, ...]:
         if count <= 0:
@@ -260,6 +291,7 @@ class DockerRuntime:
 
     async def stop(self, id: AllocationId, grace_s: float) -> None:
         """TERM, and KILL after `grace_s`; also ends a pull that is under way for it."""
+        self._pins.pop(id, None)
         if (pulling := self._pulling.get(id)) is not None:
             pulling.cancel()
         name = container_name(id)
@@ -267,7 +299,9 @@ class DockerRuntime:
             info = await self._patience(lambda: self._inspect(name))
             if info is None or not container_state.is_ours(info, self._owner, id):
                 return
-            for signal, limit_s in (("SIGTERM", grace_s), ("SIGKILL", KILL_TIMEOUT_S)):
+            if info["State"]["Paused"]:  # what is paused ends by no signal
+                await self._patience(partial(self._unpause, name))
+            for signal, limit_s in ((container_state.stop_signal(info), grace_s), ("SIGKILL", KILL_TIMEOUT_S)):
                 await self._patience(partial(self._signal, name, signal))
                 try:
                     async with asyncio.timeout(limit_s):
@@ -286,6 +320,13 @@ class DockerRuntime:
             if error.status not in (404, 409):  # gone, or not running
                 raise
 
+    async def _unpause(self, name: str) -> None:
+        try:
+            await self.api.call("POST", f"containers/{name}/unpause")
+        except EngineError as error:
+            if error.status not in (404, 409, 500):  # gone, or not paused (any more)
+                raise
+
     async def remove(self, id: AllocationId) -> None:
         """Remove the container, its anonymous volumes, its namespace's loan and its control groups."""
         name = container_name(id)
@@ -294,6 +335,8 @@ class DockerRuntime:
             if info is not None and container_state.is_ours(info, self._owner, id):
                 await self._patience(lambda: self._delete(name))
             self._pool.give_back(id)
+            self._pins.pop(id, None)
+            self._running.forget(id)
             if self._pool.cgroup_parent is not None:
                 await asyncio.to_thread(usage.remove_group, usage.group_name(self._pool.cgroup_parent, id))
 
@@ -346,6 +389,28 @@ class DockerRuntime:
         """Pass the deadlines on to what outlives the agent."""
         if self._watchdog is not None:
             await self._watchdog({container_name(id): deadline for id, deadline in exclusive.items()})
+
+    # --- a replica that runs ---
+
+    async def door(self, id: AllocationId) -> Door:
+        """Where its port can be reached."""
+        return await self._running.door(id)
+
+    async def frozen(self, id: AllocationId) -> bool:
+        """Whether it is paused."""
+        return await self._running.frozen(id)
+
+    async def execute(self, id: AllocationId, command: Sequence[str], timeout_s: float) -> Ran:
+        """Run `command` inside."""
+        return await self._running.execute(id, command, timeout_s)
+
+    async def listeners(self, id: AllocationId) -> tuple[Listener, ...] | None:
+        """What listens inside."""
+        return await self._running.listeners(id)
+
+    async def used(self, ids: Collection[AllocationId]) -> Mapping[AllocationId, Used]:
+        """What these use."""
+        return await self._running.used(ids)
 
     async def close(self) -> None:
         """Let go of the engine; what runs goes on running, idle namespaces are removed."""

@@ -49,6 +49,40 @@ def read_usage(group: str, root: Path = ROOT) -> Usage:
     return Usage(peak, cpu)
 
 
+def group_in(membership: str) -> str | None:
+    """The control group that a process is in, from its /proc/PID/cgroup; None where it is in none of its own."""
+    for line in membership.splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers in ("", "memory") and path != "/":
+            return path
+    return None
+
+
+def read_live(group: str, root: Path = ROOT) -> tuple[float, int] | None:
+    """(CPU seconds so far, memory in bytes now) of what runs in `group`; files that can be read again at any time do not count as memory."""
+    cpu_s = read_usage(group, root).cpu_s
+    for folder in folders(group, root):
+        if (memory := _number(folder / "memory.usage_in_bytes")) is not None:
+            cache = _number(folder / "memory.stat", "total_inactive_file")
+        elif (memory := _number(folder / "memory.current")) is not None:
+            cache = _number(folder / "memory.stat", "inactive_file")
+        else:
+            continue
+        return (cpu_s, max(memory - (cache or 0), 0)) if cpu_s is not None else None
+    return None
+
+
+def is_frozen(group: str, root: Path = ROOT) -> bool | None:
+    """Whether what is in `group` is paused; None where that cannot be seen."""
+    for folder in folders(group, root):
+        for name, frozen in (("freezer.state", "FROZEN"), ("cgroup.freeze", "1")):
+            try:
+                return (folder / name).read_text().strip() == frozen
+            except OSError:
+                continue
+    return None
+
+
 def remove_group(group: str, root: Path = ROOT) -> None:
     """Remove `group` and what is left in it; what is in use stays."""
     for folder in folders(group, root):

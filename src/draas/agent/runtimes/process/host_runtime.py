@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -33,7 +33,7 @@ from draas.agent.runtimes.process.protocol import (
 )
 from draas.agent.runtimes.process.spool import SpoolReader
 from draas.agent.runtimes.process.supervisor_link import SupervisorGone, SupervisorLink
-from draas.agent.runtimes.runtime import Exited, Found, RuntimeFailure
+from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
 from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
@@ -43,6 +43,7 @@ from draas.wire.link import Assignment
 PIDS_MAX = 1024  # processes and threads of one job: far above what compilers use, far below what hurts the host
 FULL_DISK_BYTES = 1024 * 1024  # with less, neither a work folder nor the first output can be kept
 REMOVE_TIMEOUT_S = 600.0  # a work folder with millions of files
+NO_REPLICAS = "apps run in containers, and this is the runtime of host processes: deploy it with an image"
 _ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
@@ -82,7 +83,11 @@ class HostRuntime:
     async def images(self) -> tuple[Image, ...]:
         return ()
 
-    async def prepare(self, assignment: Assignment, progress: Callable[[str], None]) -> None:
+    async def prepare(
+        self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None] = unheard
+    ) -> None:
+        if assignment.service is not None:
+            raise RuntimeFailure(Cause.REFUSED, NO_REPLICAS)
         refusal = check_command(assignment.command, render_env(assignment, self._workdir(assignment.id)))
         if refusal is not None:
             raise RuntimeFailure(Cause.REFUSED, refusal.reason)
@@ -95,7 +100,7 @@ class HostRuntime:
             held = self._link.held.get(assignment.id)
             if held is not None:
                 return held.started_at
-            await self.prepare(assignment, _ignore)
+            await self.prepare(assignment, unheard)
             order = await self._order(assignment, has_cgroups=bool(greeting.cgroup))
             answer = await self._ask_twice(lambda seq: msgspec.structs.replace(order, seq=seq))
         except SupervisorGone as error:
@@ -227,6 +232,21 @@ class HostRuntime:
         except SupervisorGone as error:
             raise RuntimeFailure(Cause.RUNTIME, str(error)) from None
 
+    async def door(self, id: AllocationId) -> Door:
+        raise RuntimeFailure(Cause.REFUSED, NO_REPLICAS)
+
+    async def frozen(self, id: AllocationId) -> bool:
+        raise RuntimeFailure(Cause.REFUSED, NO_REPLICAS)
+
+    async def execute(self, id: AllocationId, command: Sequence[str], timeout_s: float) -> Ran:
+        raise RuntimeFailure(Cause.REFUSED, NO_REPLICAS)
+
+    async def listeners(self, id: AllocationId) -> tuple[Listener, ...] | None:
+        raise RuntimeFailure(Cause.REFUSED, NO_REPLICAS)
+
+    async def used(self, ids: Collection[AllocationId]) -> Mapping[AllocationId, Used]:
+        return {}
+
     async def close(self) -> None:
         await self._link.close()
 
@@ -241,7 +261,3 @@ def render_exited(ended: Ended) -> Exited:
         peak_memory_bytes=ended.peak_memory_bytes,
         cpu_s=ended.cpu_s,
     )
-
-
-def _ignore(_: str) -> None:
-    return
