@@ -176,12 +176,11 @@ def _why_failed(app: App, rolling: Release, now: float) -> str:
 
 
 def _overdue(replica: Replica, deploy: Deploy, now: float) -> bool:
-    started_at = replica.observed.started_at
     return (
         replica.state is AllocationState.RUNNING
         and not replica.healthy
-        and started_at is not None
-        and now - max(started_at, replica.allocation.assigned_at) > deploy.deadline_s
+        and replica.running_at is not None
+        and now - replica.running_at > deploy.deadline_s
     )
 
 

@@ -74,6 +74,32 @@ def test_a_killed_replica_is_replaced_at_once_and_crash_loops_back_off() -> None
     assert world.app().placed - placed <= 4
 
 
+def test_a_replica_that_was_sound_for_long_begins_a_new_count_of_crashes() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    for _ in range(4):
+        world.run(70)
+        world.kill(world.app().replicas[0].id)
+        world.run(2.4)
+        assert world.app().crashes == 1
+        assert world.app().state is AppState.LIVE
+
+
+@pytest.mark.parametrize("off_s", [-250.0, 250.0])
+def test_the_clock_of_a_machine_that_is_off_delays_and_hurries_nothing(off_s: float) -> None:
+    world = AppWorld(1)
+    next(iter(world.machines.values())).clock_off_s = off_s
+    world.put(an_app_spec(replicas=1))
+    world.run(1.4)
+    assert world.app().replicas[0].healthy
+    assert world.app().state is AppState.DEPLOYING, "it has not settled yet"
+    world.run(2)
+    assert world.app().state is AppState.LIVE
+    world.put(an_app_spec("sick:1", replicas=1))
+    world.run(15)
+    assert world.app().releases[-1].state is ReleaseState.FAILED
+
+
 def test_a_lost_machines_replicas_come_up_elsewhere_and_do_not_come_back() -> None:
     world = AppWorld(3)
     world.put(an_app_spec(replicas=3))
