@@ -32,7 +32,7 @@ from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile
-from draas.scheduler.routes import route_of
+from draas.scheduler.routes import ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic
 
 INGRESS = "ingress"
@@ -50,13 +50,20 @@ class AppControl:
         epoch: int,
         do: Callable[[Plan], None],
         find_job: Callable[[JobId], Job | None],
+        now: float,
     ) -> None:
         self._cluster = cluster
         self._fleet = fleet
         self._policy = policy
         self._epoch = epoch
         self._do = do
-        self._view = View(nodes=cluster.nodes, is_drained=self._is_drained, find_job=find_job, fault_of=self._fault_of)
+        self._view = View(
+            nodes=cluster.nodes,
+            is_drained=self._is_drained,
+            find_job=find_job,
+            fault_of=self._fault_of,
+            began_at=now,
+        )
         self._dirty: dict[AppId, None] = {}
         self._restless: dict[AppId, None] = {}
         self._look_at = 0.0
@@ -305,19 +312,22 @@ class AppControl:
     # --- the view ---
 
     def _is_drained(self, id: AllocationId) -> bool:
-        """Whether every ingress that is linked has said that nothing is under way on this replica."""
-        return all(id in self._drained(node_id) for node_id in self._told if self._has_proxy(node_id))
+        """Whether every ingress has said that nothing is under way on this replica.
+
+        One whose link is closed serves on, and may not have heard yet that the replica leaves. It counts until its node is down.
+        """
+        return all(id in self._drained(node.id) for node in self._cluster.nodes.values() if _serves(node))
 
     def _drained(self, node_id: NodeId) -> frozenset[AllocationId]:
         traffic = self._traffic.get(node_id)
         return frozenset(traffic.drained) if traffic is not None else frozenset()
 
-    def _has_proxy(self, node_id: NodeId) -> bool:
-        node = self._cluster.nodes.get(node_id)
-        return node is not None and node.facts.ingress is not None and bool(node.facts.ingress.http_port)
-
     def _fault_of(self, name: str) -> str:
         return next((said.faults[name] for said in self._traffic.values() if name in said.faults), "")
+
+
+def _serves(node: Node) -> bool:
+    return next(ingresses((node,)), None) is not None
 
 
 def _ingress_address(node: Node | None) -> str | None:

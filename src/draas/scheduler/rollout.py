@@ -30,12 +30,16 @@ RELEASE_COMMAND_TIMEOUT_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a decision about an app needs to know of the rest. `is_drained`: no ingress has anything under way on this replica."""
+    """What a decision about an app needs to know of the rest. `is_drained`: no ingress has anything under way on this replica.
+
+    `began_at`: since when this controller decides. What was to be told before may not have been.
+    """
 
     nodes: Mapping[NodeId, Node]
     is_drained: Callable[[AllocationId], bool]
     find_job: Callable[[JobId], Job | None]
     fault_of: Callable[[str], str]  # by an app's name: why an ingress refuses its routes; "" if none does
+    began_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,7 +364,7 @@ def _stop_left(app: App, view: View, now: float) -> App:
         release = app.release(replica.release)
         drain_s = release.spec.deploy.drain_s if release is not None else 0.0
         idle = not replica.served.endpoint or view.is_drained(replica.id)
-        if idle or now - replica.leaving_at >= drain_s:
+        if idle or now - max(replica.leaving_at, view.began_at) >= drain_s:
             app = put_replica(app, stop(replica))
     return app
 

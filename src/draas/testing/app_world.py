@@ -104,6 +104,20 @@ class AppWorld:
         if routes is not None:
             self._take_routes(machine, routes)
 
+    def unlink(self, machine: Machine) -> None:
+        """Its link closes; all that runs there runs on."""
+        machine.linked = False
+        self.control.disconnect(machine.id, self.now)
+
+    def restart_controller(self) -> None:
+        """A new controller from what is durable. No agent has called it yet."""
+        cluster = self.control.cluster
+        jobs, nodes, apps = cluster.jobs.values(), cluster.nodes.values(), cluster.apps.values()
+        epoch = self.control.epoch + 1
+        self.control = Control(jobs, nodes, cluster.next_seq, epoch, self.policy, self.now, apps)
+        for machine in self.machines.values():
+            machine.linked = False
+
     def power_off(self, machine: Machine) -> None:
         """All that ran there is gone."""
         machine.up = machine.linked = False

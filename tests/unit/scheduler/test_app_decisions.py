@@ -312,6 +312,38 @@ def test_a_leaving_replica_finishes_what_it_serves_but_not_for_ever() -> None:
     assert len(world.app().replicas) == 1
 
 
+def test_a_leaving_replica_waits_for_an_ingress_that_is_out_of_touch() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.unlink(next(iter(world.machines.values())))
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(2)
+    assert [one.stopping for one in world.app().replicas if not one.staying] == [False]
+    world.link(next(iter(world.machines.values())))
+    world.run(1)
+    assert len(world.app().replicas) == 1
+
+
+def test_a_new_controller_lets_leaving_replicas_finish_though_its_predecessor_was_away_for_long() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.busy = {one.id for one in world.app().replicas}
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(1)
+    world.now += 300.0
+    world.restart_controller()
+    world.step()
+    for machine in world.machines.values():
+        world.link(machine)
+    world.run(2)
+    assert [one.stopping for one in world.app().replicas if not one.staying] == [False]
+    world.busy.clear()
+    world.run(1)
+    assert len(world.app().replicas) == 1
+
+
 def test_an_unhealthy_replica_is_replaced_before_it_goes() -> None:
     world = AppWorld(3)
     world.put(an_app_spec(replicas=2))
