@@ -214,7 +214,7 @@ def _finish_release(app: App, now: float) -> App:
     settled = [replica for replica in fresh if replica.settled(now, deploy.healthy_after_s)]
     if _awaits_verdict(rolling, deploy):
         assert deploy.canary is not None
-        if rolling.canary is CanaryPhase.NONE and len(settled) >= deploy.canary.replicas:
+        if rolling.canary is CanaryPhase.NONE and len(settled) >= min(deploy.canary.replicas, app.wanted):
             return put_release(app, replace(rolling, canary=CanaryPhase.TESTING))
         return app
     others = any(replica.staying and replica.release != rolling.number for replica in app.replicas)
@@ -280,14 +280,17 @@ def _balance_steady(app: App, live: Release | None, view: View, now: float) -> t
     left = newest is not None and newest.state is ReleaseState.FAILED and not newest.spec.deploy.rollback_auto
     if live is not None and not left:
         return _balance_group(app, live, app.replicas, app.wanted, view, now)
-    if live is not None:
-        own = [replica for replica in app.replicas if replica.release == live.number]
-        others = sum(replica.staying and replica.release != live.number for replica in app.replicas)
-        return _balance_group(app, live, own, max(0, app.wanted - others), view, now)
     if not left:
         for replica in app.replicas:
             app = put_replica(app, leave(replica, "its release failed", now))
-    return app, ()
+        return app, ()
+    others = [replica for replica in app.replicas if replica.staying and (not live or replica.release != live.number)]
+    for replica in _worst_first(others, view)[: max(0, len(others) - app.wanted)]:
+        app = put_replica(app, leave(replica, "fewer replicas are wanted", now))
+    if live is None:
+        return app, ()
+    own = [replica for replica in app.replicas if replica.release == live.number]
+    return _balance_group(app, live, own, max(0, app.wanted - len(others)), view, now)
 
 
 def _balance_group(

@@ -256,6 +256,45 @@ def test_a_canary_waits_for_a_word_and_can_be_promoted_or_aborted() -> None:
     assert {one.release for one in world.app().replicas} == {2}
 
 
+def test_a_canary_of_more_replicas_than_are_wanted_holds_up_no_later_release() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    world.run(8)
+    world.put(an_app_spec("ok:2", replicas=1, deploy=replace(QUICK, canary=Canary(replicas=2))))
+    world.run(10)
+    assert "promote or abort" in world.app().reason
+    world.do(ScaleApp(name="shop", replicas=0))
+    world.run(5)
+    world.put(an_app_spec("ok:3", replicas=0))
+    world.run(5)
+    assert world.app().live == 3
+
+
+def test_an_aborted_canary_goes_also_where_failed_releases_are_left_for_a_look() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.put(an_app_spec("ok:2", deploy=replace(QUICK, canary=Canary(), rollback_auto=False)))
+    world.run(10)
+    world.do(DecideCanary(name="shop", promote=False))
+    world.run(10)
+    assert world.app().state is AppState.LIVE
+    assert [one.release for one in world.app().replicas] == [1, 1]
+
+
+def test_what_is_left_of_a_failed_release_goes_when_fewer_are_wanted() -> None:
+    world = AppWorld()
+    world.put(an_app_spec("sick:1", replicas=2, deploy=replace(QUICK, batch=2, rollback_auto=False)))
+    world.run(20)
+    assert len(world.app().replicas) == 2
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(3)
+    assert len(world.app().replicas) == 1
+    world.do(ScaleApp(name="shop", replicas=0))
+    world.run(3)
+    assert not world.app().replicas
+
+
 def test_scaling_down_takes_what_does_not_run_first() -> None:
     world = AppWorld(3)
     world.put(an_app_spec(replicas=2))
