@@ -31,7 +31,7 @@ from draas.scheduler import app_commands, jobs
 from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
-from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile
+from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
 from draas.scheduler.routes import ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic
 
@@ -164,6 +164,9 @@ class AppControl:
         for app in plan.apps:
             self._dirty[app.id] = None
             self._changed_routes[app.name] = None
+            if (rolling := app.rolling) is not None and not rolling.command_done:
+                # Its end and what it means for the release belong into one commit: a job that has ended is not loaded again.
+                self._release_jobs[release_job_id(app, rolling)] = app.id
         for app_id in plan.gone_apps:
             self._removed[app_id] = self._cluster.apps[app_id]
             self._changed_routes[self._cluster.apps[app_id].name] = None
@@ -182,6 +185,8 @@ class AppControl:
         for job in plan.jobs:
             if (owner := self._release_jobs.get(job.id)) is not None:
                 self._dirty[owner] = None
+                if job.ended:
+                    del self._release_jobs[job.id]
 
     # --- time ---
 
@@ -206,7 +211,6 @@ class AppControl:
             self._do(Plan(gone_apps=(app.id,), events=step.events))
             return
         if step.submit is not None:
-            self._release_jobs[step.submit.ids[0]] = app.id
             self._do(jobs.submit_jobs(self._cluster, step.submit, {}, now))
         after = self._place(step, now)
         if after != app:

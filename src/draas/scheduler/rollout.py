@@ -128,7 +128,7 @@ def _run_release_command(app: App, view: View, now: float) -> tuple[App, SubmitJ
     command = rolling.spec.release_command
     if command is None or rolling.rollback_of is not None:
         return put_release(app, replace(rolling, command_done=True)), None
-    job_id = JobId(f"{app.id}-release-{rolling.number}")
+    job_id = release_job_id(app, rolling)
     job = view.find_job(job_id)
     if job is None:
         return app, _release_job(app, rolling, job_id)
@@ -139,6 +139,11 @@ def _run_release_command(app: App, view: View, now: float) -> tuple[App, SubmitJ
         why = f"its release command {job.state}: {job.reason or job.state} (draas jobs logs {job_id})"
         return _move(app, rolling, ReleaseState.FAILED, now, reason=why), None
     return app, None
+
+
+def release_job_id(app: App, release: Release) -> JobId:
+    """The job that runs the release's command."""
+    return JobId(f"{app.id}-release-{release.number}")
 
 
 def _release_job(app: App, release: Release, job_id: JobId) -> SubmitJobs:

@@ -37,8 +37,8 @@ def most_staying(app: App) -> int:
     batch = max((_batch_of(one, app.wanted) for one in serving), default=1)
     first = max((one.spec.deploy.canary.replicas if one.spec.deploy.canary else 1 for one in serving), default=1)
     left = app.newest is not None and not app.newest.spec.deploy.rollback_auto
-    beside = app.rolling is not None or left
-    return app.wanted + batch + (first + batch if beside else 0)
+    beside = max(first + batch if app.rolling is not None else 0, app.wanted if left else 0)
+    return app.wanted + batch + beside
 
 
 def _batch_of(release: Release, wanted: int) -> int:
@@ -139,4 +139,32 @@ def _check_scale_down(before: App, after: App) -> None:
 
 def _hold(rule: bool, app: App, broken: str) -> None:
     if not rule:
-        raise RuleBroken(f"{app.name}: {broken}: {app!r}")
+        raise RuleBroken(f"{broken}: {tell_app(app)}")
+
+
+def tell_app(app: App) -> str:
+    """The app in a few lines, for whoever has to find out what went wrong."""
+    flags = {"removing": app.removing, f"restarting {app.restarting}": app.restarting is not None, app.refused: True}
+    lines = [
+        f"{app.id} {app.state} ({app.reason}), {app.wanted} wanted, live {app.live}",
+        *(k for k, v in flags.items() if v and k),
+    ]
+    for release in app.releases:
+        of = f" of {release.rollback_of}" if release.rollback_of is not None else ""
+        canary = f" canary {release.canary}" if release.canary else ""
+        deploy = f"{release.spec.deploy.order} by {release.spec.deploy.batch}"
+        image = release.image or f"{release.spec.image} (not pinned)"
+        lines.append(f"release {release.number}{of}: {release.state}{canary}, {image}, {deploy}; {release.reason}")
+    lines += [_tell_replica(one) for one in app.replicas]
+    lines += [f"ended: {_tell_replica(one)}" for one in app.past[-6:]]
+    return "\n  ".join(lines)
+
+
+def _tell_replica(one: Replica) -> str:
+    moves = one.leaving_for or one.moving_for
+    stop = ", told to stop" if one.stopping else ""
+    health = f"{one.served.health} since {one.healthy_at}" if not one.ended else f"{one.observed.cause}"
+    return (
+        f"{one.id} of release {one.release} on {one.node_id} since {one.allocation.assigned_at}: "
+        f"{one.state}, {health}{', ' if moves else ''}{moves}{stop}"
+    )

@@ -62,6 +62,7 @@ class Machine:
     routes: dict[str, AppRoute] = field(default_factory=dict)
     generation: int = 0
     clock_off_s: float = 0.0
+    digest: int = 1  # what tags stand for there
 
     @property
     def id(self) -> NodeId:
@@ -240,7 +241,7 @@ class AppWorld:
 
     def _next(self, machine: Machine, assignment: Assignment, seen: Observed) -> Observed:
         age_s = self.now - machine.since[assignment.id]
-        behaviour, image = behaviour_of(assignment.image), pin(assignment.image)
+        behaviour, image = behaviour_of(assignment.image), pin(assignment.image, machine.digest)
         if behaviour is Behaviour.MISSING:
             return replace(
                 seen,

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from draas.lib.values import replace
+from draas.model.allocation import AllocationState, Observed
 from draas.model.app import AppState
 from draas.model.app_spec import Canary, Deploy, Order
 from draas.model.command import (
@@ -20,6 +21,7 @@ from draas.model.command import (
     ScaleApp,
 )
 from draas.model.errors import Conflict, NotFound
+from draas.model.job import JobState
 from draas.model.release import ReleaseState
 from draas.testing.app_world import AppWorld, an_app_spec
 
@@ -228,6 +230,16 @@ def test_rolling_back_brings_the_old_image_back_without_asking_a_registry() -> N
         world.do(RollbackApp(name="shop", release=3))
 
 
+def test_a_tag_that_means_something_else_on_another_machine_does_not_stay_so() -> None:
+    world = AppWorld(3)
+    next(iter(world.machines.values())).digest = 2
+    world.put(an_app_spec(replicas=3, deploy=replace(QUICK, order=Order.STOP_FIRST)))
+    world.run(20)
+    app = world.app()
+    assert app.state is AppState.LIVE, app.reason
+    assert {one.observed.image for one in app.replicas} == {app.releases[0].image}
+
+
 def test_a_canary_waits_for_a_word_and_can_be_promoted_or_aborted() -> None:
     world = AppWorld(3)
     world.put(an_app_spec(replicas=3))
@@ -280,6 +292,17 @@ def test_an_aborted_canary_goes_also_where_failed_releases_are_left_for_a_look()
     world.run(10)
     assert world.app().state is AppState.LIVE
     assert [one.release for one in world.app().replicas] == [1, 1]
+
+
+def test_what_is_left_of_a_failed_release_for_a_look_takes_no_place_of_what_serves() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    world.run(8)
+    world.put(an_app_spec("sick:1", replicas=1, deploy=replace(QUICK, rollback_auto=False)))
+    world.run(30)
+    assert world.app().releases[-1].state is ReleaseState.FAILED
+    assert sum(one.release == 1 and one.healthy for one in world.app().replicas) == 1
+    assert list(world.endpoints()) == [one.id for one in world.app().replicas if one.release == 1]
 
 
 def test_what_is_left_of_a_failed_release_goes_when_fewer_are_wanted() -> None:
@@ -473,6 +496,23 @@ def test_a_release_command_runs_before_anything_and_blocks_the_release_where_it_
     assert app.live == 2
     assert app.replicas == before
     assert "its release command failed" in app.releases[-1].reason
+
+
+def test_the_end_of_a_release_command_is_committed_with_what_it_means_also_by_the_next_controller() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(release_command="migrate"))
+    world.run(0.4)
+    world.restart_controller()
+    for machine in world.machines.values():
+        world.link(machine)
+    world.step()
+    held = next(iter(world.control.cluster.jobs.values())).attempts[-1]
+    ended = Observed(state=AllocationState.SUCCEEDED, exit_code=0)
+    world.control.report(held.node_id, {held.id: ended}, world.now, 0.5)
+    world.control.tick(world.now + 0.01)
+    plan = world.control.take()
+    assert [job.state for job in plan.jobs] == [JobState.SUCCEEDED]
+    assert [app.releases[-1].command_done for app in plan.apps] == [True]
 
 
 ACTIONS = ("put", "put", "scale", "kill", "power", "link", "drain", "ready", "restart", "rollback", "wait", "wait")
