@@ -295,7 +295,8 @@ def _balance_steady(app: App, live: Release | None, view: View, now: float) -> t
     if live is None:
         return app, ()
     own = [replica for replica in app.replicas if replica.release == live.number]
-    return _balance_group(app, live, own, max(0, app.wanted - len(others)), view, now)
+    serving = sum(replica.healthy for replica in others)  # the sick are there to be looked at, and take nobody's place
+    return _balance_group(app, live, own, max(0, app.wanted - serving), view, now)
 
 
 def _balance_group(
@@ -337,6 +338,8 @@ def _why_moves(app: App, replica: Replica, release: Release, view: View, now: fl
     """Why another replica is to take this one's place; "" if it may stay."""
     if replica.release != release.number:
         return f"release {release.number} takes over"
+    if release.image and replica.observed.image not in ("", release.image):
+        return f"its tag meant {replica.observed.image} there, and not {release.image}"
     if replica.moving_for:
         return replica.moving_for
     if app.restarting is not None and replica.allocation.assigned_at < app.restarting:
