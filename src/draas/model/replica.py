@@ -17,6 +17,10 @@ class Replica:
     moving_for: str = ""  # why another one is to take its place, in words; "" if none is
     leaving_at: float | None = None
     leaving_for: str = ""  # why, in words
+    running_at: float | None = (
+        None  # since when it runs and is healthy, as the controller heard of it: an agent's clock
+    )
+    healthy_at: float | None = None  # may be minutes off. Of one that has ended: as it last was
 
     @property
     def id(self) -> AllocationId:
@@ -58,4 +62,4 @@ class Replica:
 
     def settled(self, now: float, after_s: float) -> bool:
         """Whether it has been healthy for `after_s`."""
-        return self.healthy and now - self.served.since >= after_s
+        return self.healthy and self.healthy_at is not None and now - self.healthy_at >= after_s
