@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from ssl import SSLContext
 from typing import Any
 
@@ -12,10 +13,12 @@ from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.observe import machine
+from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
+from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
@@ -44,15 +47,32 @@ class Agent:
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
         self.core = AgentCore()
         self.link: Link | None = None
+        self._performer: Performer | None = None
+        self._ingress = IngressRunner(config.ingress, self._on_traffic) if config.ingress is not None else None
+
+    def figures(self) -> Figures:
+        """What this agent says of itself to monitoring."""
+        performer, capacity = self._performer, self._facts.capacity
+        return Figures(
+            linked=self.link is not None and self.link.is_linked,
+            states=[local.observed.state for local in self.core.locals.values()],
+            load=self._load,
+            cpu_cores=capacity.cpu_millis / 1000,
+            memory_bytes=capacity.memory_bytes,
+            shipped_bytes=performer.shipped_bytes if performer is not None else 0,
+            waiting_bytes=sum(one.waiting for one in performer.shipments.values()) if performer is not None else 0,
+        )
 
     async def run(self) -> None:
         """Adopt what runs, connect, and go on until cancelled."""
         self._config.data_dir.mkdir(parents=True, exist_ok=True)
         journal = Journal(self._config.data_dir / "assignments.journal")
         async with Tasks("agent") as tasks:
-            performer = Performer(self.core, self._runtimes, journal, tasks, self._send_log, self._on_news)
+            performer = self._performer = Performer(
+                self.core, self._runtimes, journal, tasks, self._send_log, self._on_news
+            )
             link = self.link = Link(
-                self._target, performer, lambda: self._facts, lambda: self._load, lambda: self._complete
+                self._target, performer, self._facts_now, lambda: self._load, lambda: self._complete
             )
             try:
                 await self._look(performer)
@@ -60,9 +80,16 @@ class Agent:
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 tasks.spawn(self._measure_often(performer, link), "measure")
+                if self._ingress is not None:
+                    link.on_routes = self._ingress.take
+                    tasks.spawn(self._ingress.run(), "ingress")
+                else:
+                    await stop_proxies(self._config.data_dir / "ingress")  # of a role that this node had before
                 await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
+                if self._ingress is not None:
+                    await self._ingress.close()
                 journal.close()
                 for runtime in self._runtimes.values():
                     await runtime.close()
@@ -84,6 +111,13 @@ class Agent:
     def _send_log(self, chunk: LogChunk) -> None:
         if self.link is not None:
             self.link.send_log(chunk)
+
+    def _on_traffic(self) -> None:
+        if self.link is not None and self._ingress is not None:
+            self.link.send_traffic(self._ingress.traffic())
+
+    def _facts_now(self) -> Facts:
+        return replace(self._facts, ingress=self._ingress.facts) if self._ingress is not None else self._facts
 
     def _on_news(self) -> None:
         if self.link is not None:

@@ -29,14 +29,17 @@ from draas.model.replica import Replica
 from draas.model.route import AppRoute
 from draas.scheduler import app_commands, jobs
 from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
+from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
+from draas.scheduler.meter import Figures, Meter
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
 from draas.scheduler.routes import ingresses, route_of
-from draas.wire.link import Assignment, Routes, Service, Traffic
+from draas.wire.link import Assignment, Routes, Service, Traffic, Usages
 
 INGRESS = "ingress"
 LOOK_EVERY_S = 0.2
+SCALE_EVERY_S = 1.0  # as often as ingresses speak
 
 
 class AppControl:
@@ -67,6 +70,9 @@ class AppControl:
         self._dirty: dict[AppId, None] = {}
         self._restless: dict[AppId, None] = {}
         self._look_at = 0.0
+        self._meter = Meter()
+        self._autoscaler = Autoscaler()
+        self._scale_at = 0.0
         self._release_jobs: dict[JobId, AppId] = {}
         self._routes: dict[str, AppRoute] = {}
         self._changed_routes: dict[str, None] = {}
@@ -129,6 +135,7 @@ class AppControl:
 
     def take_traffic(self, node_id: NodeId, traffic: Traffic, now: float) -> None:
         """An ingress's word on what it serves."""
+        self._meter.take_traffic(node_id, traffic, now)
         before = self._traffic.get(node_id)
         self._traffic[node_id] = traffic
         for name in traffic.waking:
@@ -141,6 +148,14 @@ class AppControl:
             for name in {*traffic.faults, *(before.faults if before is not None else ())}:
                 if (app := self._cluster.app_named(name)) is not None:
                     self._dirty[app.id] = None
+
+    def take_usages(self, node_id: NodeId, usages: Usages, now: float) -> None:
+        """What the replicas on a node use."""
+        self._meter.take_usages(node_id, usages, now)
+
+    def figures(self, app: App, now: float) -> Figures:
+        """What is known of the app's work."""
+        return self._meter.figures(app, now)
 
     def unlink(self, node_id: NodeId) -> None:
         """The node's link closed."""
@@ -172,6 +187,7 @@ class AppControl:
             self._changed_routes[self._cluster.apps[app_id].name] = None
             self._dirty.pop(app_id, None)
             self._restless.pop(app_id, None)
+            self._autoscaler.forget(app_id)
         for node in plan.nodes:
             old = self._cluster.nodes.get(node.id)
             if old is None or (old.state, old.drain) != (node.state, node.drain):
@@ -181,6 +197,7 @@ class AppControl:
                 self._all_routes_changed = True
         for node_id in plan.gone_nodes:
             self._all_routes_changed |= _ingress_address(self._cluster.nodes.get(node_id)) is not None
+            self._meter.forget_node(node_id)
             self.unlink(node_id)
         for job in plan.jobs:
             if (owner := self._release_jobs.get(job.id)) is not None:
@@ -192,6 +209,9 @@ class AppControl:
 
     def tick(self, now: float) -> bool:
         """Look at the apps that are due. Returns whether some are due again at once."""
+        if now >= self._scale_at:
+            self._scale_at = now + SCALE_EVERY_S
+            self._autoscale(now)
         due = list(self._dirty)
         self._dirty.clear()
         if now >= self._look_at:
@@ -204,6 +224,14 @@ class AppControl:
             if app is not None:
                 self._look(app, now)
         return bool(self._dirty)
+
+    def _autoscale(self, now: float) -> None:
+        for app in list(self._cluster.apps.values()):
+            if app.spec.autoscale is None:
+                continue
+            decided = self._autoscaler.decide(app, self._meter.figures(app, now), now)
+            if decided is not None:
+                self._do(app_commands.autoscale_app(app, decided, now))
 
     def _look(self, app: App, now: float) -> None:
         step = reconcile(app, self._view, now)

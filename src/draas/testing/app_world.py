@@ -15,7 +15,7 @@ from draas.model.node import Facts, Load
 from draas.model.policy import Policy
 from draas.model.probe import Health, Served
 from draas.model.resources import MIB, Resources
-from draas.model.route import AppRoute, Ingress
+from draas.model.route import AppRoute, Counters, Ingress
 from draas.scheduler.control import Control
 from draas.testing.app_rules import check_app, check_app_step
 from draas.testing.builders import NOW, some_facts
@@ -79,6 +79,9 @@ class AppWorld:
         self.machines: dict[NodeId, Machine] = {}
         self.busy: set[AllocationId] = set()
         self.sick: set[AllocationId] = set()
+        self.requests_per_s = 0.0  # what every app's ingress counts
+        self.waking: tuple[str, ...] = ()  # apps for which a request is held
+        self._requests = 0.0
         self._before: dict[AppId, App] = {}
         self._serial = 0
         for number in range(machines):
@@ -223,9 +226,10 @@ class AppWorld:
                 for one in route.endpoints
                 if one.draining and one.id not in self.busy
             ]
-            self.control.apps.take_traffic(
-                machine.id, Traffic(generation=machine.generation, apps={}, drained=drained), self.now
-            )
+            self._requests += self.requests_per_s * STEP_S
+            counted = dict.fromkeys(machine.routes, Counters(requests=round(self._requests)))
+            traffic = Traffic(generation=machine.generation, apps=counted, drained=drained, waking=self.waking)
+            self.control.apps.take_traffic(machine.id, traffic, self.now)
 
     def _next_of_job(self, machine: Machine, assignment: Assignment, seen: Observed) -> Observed:
         """A release command: `fail` fails."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from draas.lib.values import replace
 from draas.model.allocation import AllocationState, Observed
 from draas.model.app import AppState
-from draas.model.app_spec import Canary, Deploy, Order
+from draas.model.app_spec import Autoscale, Canary, Deploy, Order
 from draas.model.command import (
     DecideCanary,
     PatchNode,
@@ -571,3 +571,36 @@ def act(world: AppWorld, chance: Random) -> None:
                 world.do(RollbackApp(name="shop"))
         case _:
             world.busy = {one.id for one in world.app().replicas if chance.random() < 0.3}
+
+
+def test_load_brings_replicas_and_calm_takes_them_away_in_words() -> None:
+    world = AppWorld(3)
+    spec = an_app_spec(replicas=1, max_replicas=4, autoscale=Autoscale(requests_per_s=50))
+    world.put(spec)
+    world.run(8)
+    world.requests_per_s = 180
+    world.run(12)
+    app = world.app()
+    assert app.wanted == 4
+    assert "180 requests/s a replica, target 50" in app.scalings[-1].reason
+    assert len([one for one in app.replicas if one.healthy]) == 4
+    world.requests_per_s = 10
+    world.run(120)
+    assert world.app().wanted == 1
+    assert len(world.app().replicas) == 1
+
+
+def test_an_idle_app_sleeps_and_a_request_wakes_it() -> None:
+    world = AppWorld(2)
+    world.put(an_app_spec(replicas=0, max_replicas=2, autoscale=Autoscale(requests_per_s=50, idle_s=20)))
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(40)
+    app = world.app()
+    assert (app.wanted, app.sleeping, app.state) == (0, True, AppState.LIVE)
+    assert "no request for 20 s" in app.scalings[-1].reason
+    world.waking = ("shop",)
+    world.run(2.4)
+    assert [one.healthy for one in world.app().replicas] == [True]
+    world.waking = ()
+    world.run(3)
+    assert world.app().state is AppState.LIVE

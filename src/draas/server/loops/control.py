@@ -6,7 +6,7 @@ While one tick is being committed the next is decided; its commit waits for the 
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -55,6 +55,7 @@ class Tick:
 
 
 Item = Callable[[Tick, float], Iterator[None] | None]
+Decide = Callable[[Tick, float], Generator[None, None, Reply]]
 
 
 class ControlLoop:
@@ -218,12 +219,7 @@ class ControlLoop:
                 for replica in app.past[-RECENT_PAST:]
                 if replica.state is AllocationState.LOST or replica.observed.started_at is None
             ]
-        gone_replicas = [
-            AllocationId(f"{app.id}.{number + 1}")
-            for id in plan.gone_apps
-            if (removed := self._removed.pop(id, None)) is not None
-            for number in range(removed.placed)
-        ]
+        gone_replicas = [id for app_id in plan.gone_apps for id in _replica_ids(self._removed.pop(app_id, None))]
         gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
         try:
             await asyncio.gather(*(self.logs.close_output(id) for id in ended))
@@ -258,6 +254,48 @@ class ControlLoop:
 
     async def command(self, command: Command, render: Render, idempotency: Idempotency | None = None) -> Reply:
         """See Controller.command."""
+        loaded: Job | None = None
+        known: Mapping[JobId, JobState] = {}
+
+        async def load() -> None:
+            nonlocal loaded, known
+            loaded, known = await self._load_for(command)
+
+        def decide(tick: Tick, now: float) -> Generator[None, None, Reply]:
+            jobs: Sequence[Job]
+            nodes: Sequence[Node] = ()
+            if isinstance(command, SubmitJobs):
+                made: dict[JobId, Job] = {}
+                for some in self.control.submit(command, now):
+                    made.update((job.id, job) for job in some)
+                    yield
+                jobs = [made[id] for id in command.ids]
+            else:
+                jobs, nodes = self.control.command(command, now, loaded, known)
+            reply = render(jobs, nodes)
+            if isinstance(command, DeleteJob) and loaded is not None:
+                self._deleted[loaded.id] = loaded
+            if isinstance(command, RemoveNode):
+                self._revoke_node(tick, command.id)
+            return reply
+
+        return await self._answer_once(decide, idempotency, load)
+
+    async def command_apps(
+        self, command: AppCommand, render: RenderApps, idempotency: Idempotency | None = None
+    ) -> Reply:
+        """See Controller.command_apps."""
+
+        def decide(_tick: Tick, now: float) -> Generator[None, None, Reply]:
+            yield from ()
+            return render(self.control.apps.command(command, now))
+
+        return await self._answer_once(decide, idempotency)
+
+    async def _answer_once(
+        self, decide: Decide, idempotency: Idempotency | None, load: Callable[[], Awaitable[None]] | None = None
+    ) -> Reply:
+        """After `load`, have `decide` decide in the next tick and its reply committed, unless its key was answered before."""
         if self.trouble:
             raise Unavailable(self.trouble)
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -270,7 +308,8 @@ class ControlLoop:
             waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
         try:
             done = await self.replay(idempotency) if idempotency is not None else None
-            loaded, known = await self._load_for(command) if done is None else (None, {})
+            if done is None and load is not None:
+                await load()
         except BaseException as error:
             _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
             raise
@@ -278,66 +317,9 @@ class ControlLoop:
             waiting.set_result(done)
             return done
 
-        def decide(tick: Tick, now: float) -> Iterator[None]:
-            jobs: Sequence[Job]
-            nodes: Sequence[Node] = ()
+        def take(tick: Tick, now: float) -> Iterator[None]:
             try:
-                if isinstance(command, SubmitJobs):
-                    made: dict[JobId, Job] = {}
-                    for some in self.control.submit(command, now):
-                        made.update((job.id, job) for job in some)
-                        yield
-                    jobs = [made[id] for id in command.ids]
-                else:
-                    jobs, nodes = self.control.command(command, now, loaded, known)
-                reply = render(jobs, nodes)
-            except DraasError as error:
-                _fail(waiting, error)
-                return
-            tick.replies.append((waiting, reply))
-            if isinstance(command, DeleteJob) and loaded is not None:
-                self._deleted[loaded.id] = loaded
-            if isinstance(command, RemoveNode):
-                self._revoke_node(tick, command.id)
-            if idempotency is not None:
-                tick.write = _with_answer(tick.write, idempotency, reply, now)
-
-        self.post(decide)
-        return await asyncio.shield(waiting)
-
-    async def command_apps(
-        self, command: AppCommand, render: RenderApps, idempotency: Idempotency | None = None
-    ) -> Reply:
-        """See Controller.command_apps."""
-
-        def decide(now: float) -> Reply:
-            return render(self.control.apps.command(command, now))
-
-        return await self._answer_once(decide, idempotency)
-
-    async def _answer_once(self, decide: Callable[[float], Reply], idempotency: Idempotency | None) -> Reply:
-        """Have `decide` decide in the next tick and its reply committed, unless its key was answered before."""
-        if self.trouble:
-            raise Unavailable(self.trouble)
-        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        if idempotency is not None:
-            if (first := self._in_flight.get(idempotency.key)) is not None:
-                _check_same(first[0], idempotency)
-                return await asyncio.shield(first[1])
-            self._in_flight[idempotency.key] = (idempotency.digest, waiting)
-            waiting.add_done_callback(lambda _: self._in_flight.pop(idempotency.key, None))
-            try:
-                done = await self.replay(idempotency)
-            except BaseException as error:
-                _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
-                raise
-            if done is not None:
-                waiting.set_result(done)
-                return done
-
-        def take(tick: Tick, now: float) -> None:
-            try:
-                reply = decide(now)
+                reply = yield from decide(tick, now)
             except DraasError as error:
                 _fail(waiting, error)
                 return
@@ -370,6 +352,11 @@ class ControlLoop:
             if app != seen:
                 return app
             await asyncio.wait({watching})
+
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is."""
+        app = await self.app(name)
+        return self.control.explain_app(app, clock.steady())
 
     async def may_write(self, node_id: NodeId, id: AllocationId) -> bool:
         """Whether this node may add to this output: it was placed there, and whose it is still exists."""
@@ -588,6 +575,7 @@ class ControlLoop:
 
     def on_usages(self, node_id: NodeId, usages: Usages) -> None:
         """What replicas use; not worth waking the loop."""
+        self.control.apps.take_usages(node_id, usages, clock.steady())
 
     def on_closed(self, node_id: NodeId) -> None:
         """A link is gone."""
@@ -609,6 +597,11 @@ def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
     if not waiting.done():
         waiting.set_exception(error)
         waiting.exception()  # whoever waited may be gone; that is no defect
+
+
+def _replica_ids(app: App | None) -> list[AllocationId]:
+    """The ids of all replicas that the app ever had."""
+    return [AllocationId(f"{app.id}.{number + 1}") for number in range(app.placed)] if app is not None else []
 
 
 def _with_answer(write: Write, idempotency: Idempotency, reply: Reply, now: float) -> Write:
