@@ -3,6 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from msgspec import structs
+
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.shell.journal import Journal
@@ -41,7 +43,7 @@ def test_what_was_noted_of_a_replica_outlives_the_agent_and_goes_with_it(tmp_pat
 async def test_the_image_of_a_replica_is_noted_before_its_first_probe(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal")
     runtime = FakeRuntime(FakeMachine(), RuntimeName.DOCKER)
-    assignment = an_assignment(service=a_service())
+    assignment = structs.replace(an_assignment(service=a_service()), image="web:1")
     core, prepared = AgentCore(), asyncio.Event()
 
     def hear() -> None:
@@ -55,5 +57,5 @@ async def test_the_image_of_a_replica_is_noted_before_its_first_probe(tmp_path: 
         noted = journal.noted(ID)
     journal.close()
     assert noted is not None
-    assert noted.image == fake_pin(assignment.image or "")
+    assert noted.image == fake_pin("web:1")
     assert noted.served is None
