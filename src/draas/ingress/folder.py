@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -61,17 +62,19 @@ def why_refused(output: str) -> str:
     return re.sub(r"^.*?(?:config : |\[emerg\][^:]*: )", "", errors[0])[:300]
 
 
-async def start_daemon(folder: Path, pid_file: Path, *command: str) -> int:
+async def start_daemon(folder: Path, pid_file: Path, *command: str) -> None:
     """Start `command` in a session of its own and note its pid; it is no child of ours that would end with us.
 
     It starts through a shell that ends at once, so that init reaps it.
     """
     quoted = " ".join(f"'{word}'" for word in command)
-    code, output = await run(folder, "setsid", "sh", "-c", f"{quoted} </dev/null >/dev/null 2>>daemon.log & echo $!")
-    if code or not output.strip().isdigit():
-        raise ProxyTrouble(f"`{command[0]}` cannot be started: {why_refused(output)}")
-    write_file(pid_file, output.strip())
-    return int(output)
+    script = f"{quoted} </dev/null >/dev/null 2>>daemon.log & echo $! >{pid_file.name}"
+    # Not by the event loop's own way: uvloop lets the daemon inherit the pipes, whose end is then never seen.
+    code = await asyncio.to_thread(
+        subprocess.call, ("setsid", "sh", "-c", script), cwd=folder, timeout=COMMAND_TIMEOUT_S
+    )
+    if code:
+        raise ProxyTrouble(f"`{command[0]}` cannot be started: exit code {code}")
 
 
 def running_pid(pid_file: Path, program: str) -> int | None:
