@@ -1,6 +1,7 @@
 """The folder that a proxy runs from: files replaced whole, commands run in it, and a daemon that outlives its starter."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -87,6 +88,27 @@ def running_pid(pid_file: Path, program: str) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if name == program and folder == str(pid_file.parent.resolve()) and not ended else None
+
+
+async def end_all(folder: Path, program: str) -> None:
+    """End every process of `program` that runs from `folder`."""
+    for _ in range(round(STOP_TIMEOUT_S / POLL_S)):
+        pids = _running_from(folder, program)
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        await asyncio.sleep(POLL_S)
+
+
+def _running_from(folder: Path, program: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "comm").read_text().strip() == program:
+                found += [int(entry.name)] if os.readlink(entry / "cwd") == str(folder.resolve()) else []
+    return found
 
 
 async def stop_daemon(pid_file: Path, program: str, how: signal.Signals) -> None:

@@ -26,7 +26,7 @@ class Answer:
 
     status: int
     text: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)  # whatever their case
 
     @property
     def replica(self) -> str:
@@ -93,7 +93,7 @@ class RunningIngress:
         """What `look` gives once `accept` takes it. Raises TimeoutError with what was seen last."""
         deadline = clock.monotonic() + PATIENCE_S / 2
         while not accept(seen := look()):
-            if self._running.done():
+            if self._running.done() and not self._running.cancelled():
                 self._running.result()
             if clock.monotonic() > deadline:
                 raise TimeoutError(f"{what}: not within {PATIENCE_S / 2:g} s; last seen: {seen}")
@@ -122,7 +122,7 @@ class RunningIngress:
             method, self.url(path, secure=secure), headers=sent, data=body, allow_redirects=False
         )
         async with request as response:
-            return Answer(status=response.status, text=await response.text(), headers=dict(response.headers))
+            return Answer(status=response.status, text=await response.text(), headers=response.headers)
 
     def certificate_of(self, host: str) -> bytes:
         """What the proxy shows for `host`, as DER."""
