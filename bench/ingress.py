@@ -19,7 +19,7 @@ from draas.testing.running_ingress import RunningIngress, free_ports
 
 ROUNDS, ROUND_S, CONNECTIONS = 7, 3, 32
 BY_HAND = """global
-  maxconn 20000
+  maxconn 2000
 defaults
   mode http
   timeout connect 1s

@@ -76,6 +76,10 @@ async def start_daemon(folder: Path, pid_file: Path, *command: str) -> None:
     )
     if code:
         raise ProxyTrouble(f"`{command[0]}` cannot be started: exit code {code}")
+    for _ in range(round(STOP_TIMEOUT_S / POLL_S)):  # until the shell's child has become it
+        if running_pid(pid_file, Path(command[0]).name) is not None:
+            return
+        await asyncio.sleep(POLL_S)
 
 
 def running_pid(pid_file: Path, program: str) -> int | None:

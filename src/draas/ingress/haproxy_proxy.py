@@ -126,9 +126,11 @@ class HaproxyProxy:
     async def _tell_old_workers(self, commands: Sequence[str]) -> None:
         """They answer one more request on each connection that was kept open, and must not ask a replica that left.
 
-        What they do not know of (a slot, an app that came later) they refuse, which changes nothing.
+        HAProxy takes no changes of their servers any more, so they send such requests on through the activator.
         """
-        told = [command for command in commands if not command.startswith(f"add map {haproxy.ROUTES}")]
+        told = [command for command in commands if " map " in command and not command.startswith("add map routes")]
+        if len(told) < len(commands):
+            told.append(f"add map {haproxy.LEAVING} on 1")
         for pid in read_old_workers(await self._ask("show proc", MASTER)) if told else ():
             for command in told:  # one by one: what follows a refused one on the same line is not looked at
                 await self._ask(f"@!{pid} {command}", MASTER)

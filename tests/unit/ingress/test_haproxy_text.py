@@ -41,6 +41,8 @@ def test_a_backend() -> None:
         "  server s3 127.0.0.1:1 disabled\n"
         "  server s4 127.0.0.1:1 disabled\n"
         "  server activator unix@held/shop.sock backup no-check pool-max-conn 0\n"
+        "backend held_shop\n"
+        "  server activator unix@held/shop.sock no-check pool-max-conn 0\n"
         "\n"
     )
     assert "location https://%[req.hdr(host),field(1,:)]:8443%[pathq]" in text
