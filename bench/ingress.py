@@ -17,7 +17,7 @@ from draas.model.route import AppRoute, Endpoint, HostPath
 from draas.testing.load import Load, Target
 from draas.testing.running_ingress import RunningIngress, free_ports
 
-ROUNDS, ROUND_S, CONNECTIONS = 7, 3, 32
+ROUNDS, ROUND_S, CONNECTIONS = 9, 2, 32
 BY_HAND = """global
   maxconn 2000
 defaults
