@@ -8,7 +8,7 @@ import pytest
 
 from draas.model.errors import DraasError
 from draas.testing.app_lab import AppLab, app_body
-from draas.testing.lab import Lab
+from draas.testing.lab import AgentOn, Lab
 from draas.testing.load import Load
 from draas.testing.rack import Rack
 from draas.testing.waiting import wait_for
@@ -56,8 +56,8 @@ async def test_deploys_restarts_and_scaling_lose_no_request(apps: AppLab) -> Non
         apps.wait_live("shop", 3)
         apps.call("POST", "/api/apps/shop/scale", {"replicas": 1})
         apps.wait_live("shop", 1)
-        apps.call("POST", "/api/apps/shop/restart")
         before = {one["id"] for one in apps.app("shop")["replicas"]}
+        apps.call("POST", "/api/apps/shop/restart")
         apps.wait(
             "shop",
             lambda now: now["state"] == "live" and not before & {one["id"] for one in now["replicas"]},
@@ -88,6 +88,20 @@ async def test_a_drained_machine_empties_without_losing_a_request(apps: AppLab) 
     finally:
         apps.call("PATCH", f"/api/nodes/{node}", {"state": "ready"})
     assert not apps.lab.agent(node).containers()
+
+
+async def test_a_machine_that_is_removed_is_emptied_first(apps: AppLab) -> None:
+    extra = AgentOn(apps.lab.agent("m3").machine, name="extra")
+    extra.join(apps.controller.url, apps.controller.join_token())
+    apps.controller.wait_node("extra", "ready")
+    await apps.aside(apps.deploy, "shop", app_body(replicas=4))
+    assert "extra" in {one["node"] for one in apps.app("shop")["replicas"]}
+    said: list[str] = []
+    load = await during(apps, "shop", lambda: said.append(apps.draas("nodes", "rm", "extra")))
+    check_nothing_lost(load)
+    assert "waits for shop to move away from extra" in said[0]
+    assert said[0].endswith("extra removed\n")
+    assert len(apps.wait_live("shop", 4)["replicas"]) == 4
 
 
 async def test_a_killed_container_is_replaced(apps: AppLab) -> None:
@@ -138,7 +152,9 @@ def test_a_release_that_does_not_come_up_leaves_the_old_one_and_says_why(apps: A
         newest = max(apps.releases("shop"), key=lambda release: release["number"])
         assert newest["state"] == "failed"
         assert says in newest["reason"], newest
-        assert {one["id"] for one in apps.app("shop")["replicas"]} == before
+        apps.wait(
+            "shop", lambda app: {one["id"] for one in app["replicas"]} == before, "only the old replicas are left"
+        )
     assert apps.fetch("shop")[0] == 200
 
 
@@ -210,7 +226,7 @@ def test_replicas_move_to_a_machine_that_is_there_again(apps: AppLab, rack: Rack
 
 
 async def test_an_app_that_sleeps_wakes_with_the_first_request(apps: AppLab) -> None:
-    body = app_body(replicas={"min": 0, "max": 2}, autoscale={"requests_per_s": 50, "idle_s": 2})
+    body = app_body(replicas={"min": 0, "max": 2}, autoscale={"requests_per_s": 50, "idle_s": 10})
     await apps.aside(apps.put, "shop", body)
     await apps.aside(apps.call, "POST", "/api/apps/shop/scale", {"replicas": 1})
     await apps.aside(apps.wait_served, "shop", " 1\n")

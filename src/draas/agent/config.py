@@ -26,5 +26,6 @@ class AgentConfig:
     docker_host: str | None = None
     default_image: str | None = None
     address: str = ""
+    health: tuple[str, int] | None = None  # where health and metrics are served; nowhere
     ingress: IngressConfig | None = None  # of an agent with that role
     isolated: bool = False  # laboratory only: report no load (many agents on one machine see one another's)

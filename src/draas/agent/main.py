@@ -13,6 +13,7 @@ from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.observe import machine
+from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
@@ -46,14 +47,30 @@ class Agent:
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
         self.core = AgentCore()
         self.link: Link | None = None
+        self._performer: Performer | None = None
         self._ingress = IngressRunner(config.ingress, self._on_traffic) if config.ingress is not None else None
+
+    def figures(self) -> Figures:
+        """What this agent says of itself to monitoring."""
+        performer, capacity = self._performer, self._facts.capacity
+        return Figures(
+            linked=self.link is not None and self.link.is_linked,
+            states=[local.observed.state for local in self.core.locals.values()],
+            load=self._load,
+            cpu_cores=capacity.cpu_millis / 1000,
+            memory_bytes=capacity.memory_bytes,
+            shipped_bytes=performer.shipped_bytes if performer is not None else 0,
+            waiting_bytes=sum(one.waiting for one in performer.shipments.values()) if performer is not None else 0,
+        )
 
     async def run(self) -> None:
         """Adopt what runs, connect, and go on until cancelled."""
         self._config.data_dir.mkdir(parents=True, exist_ok=True)
         journal = Journal(self._config.data_dir / "assignments.journal")
         async with Tasks("agent") as tasks:
-            performer = Performer(self.core, self._runtimes, journal, tasks, self._send_log, self._on_news)
+            performer = self._performer = Performer(
+                self.core, self._runtimes, journal, tasks, self._send_log, self._on_news
+            )
             link = self.link = Link(
                 self._target, performer, self._facts_now, lambda: self._load, lambda: self._complete
             )

@@ -12,6 +12,7 @@ from draas.cli.options import (
     default_data_dir,
     env,
     first,
+    health_address,
     node_name,
     number,
     pairs,
@@ -24,11 +25,17 @@ ROLES = frozenset({"worker", "builder", "ingress", "dns"})
 HOST_JOBS = ("off", "sandboxed", "plain")
 
 
+health_option = click.option(
+    "--port", metavar="[HOST:]PORT", help="Serve /healthz and /metrics there (AGENT_PORT; host default 127.0.0.1)."
+)
+
+
 @click.command()
 @click.option("--url", help="The controller (DRAAS_URL, SCHEDULER_URL, MASTER_URL).")
 @click.option("--token", help="A join token, needed once (DRAAS_JOIN_TOKEN).")
 @click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
 @click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@health_option
 @agent_options
 def agent(**given: Any) -> None:
     """Run this machine's agent. It dials out to the controller; nothing dials in."""
@@ -40,6 +47,7 @@ def agent(**given: Any) -> None:
 @click.argument("token")
 @click.option("--data-dir", help="Where this agent keeps who it is (DRAAS_DATA_DIR).")
 @click.option("--config", help="A TOML file with the same names (default /etc/draas/agent.toml).")
+@health_option
 @agent_options
 def join(**given: Any) -> None:
     """Join the cluster of the controller at URL, then run the agent.
@@ -109,6 +117,7 @@ def agent_config(given: dict[str, Any]) -> Any:
         cpus=cpus,
         memory_bytes=int(memory * MIB) if memory is not None else None,
         docker_host=env("DOCKER_HOST"),
+        health=health_address(first(given.get("port"), env("AGENT_PORT"), file.get("port"))),
         address=address,
         ingress=ingress_config(given, file, folder / "agent" / "ingress", address) if "ingress" in roles else None,
     )

@@ -75,6 +75,22 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def health_address(text: object) -> tuple[str, int] | None:
+    """Where the agent serves health and metrics: `PORT` (on 127.0.0.1) or `HOST:PORT`. Raises click.UsageError."""
+    if text in (None, ""):
+        return None
+    given = str(text)
+    try:
+        host, port = listen_address(given if ":" in given else f"127.0.0.1:{given}")
+    except click.UsageError:
+        port = 0
+    if not port:
+        raise click.UsageError(
+            f"AGENT_PORT (--port) must be PORT or HOST:PORT, with a port of 1 to 65535, not {given!r}"
+        )
+    return host, port
+
+
 def node_name(given: str | None) -> str:
     """A node's name: as given, or this machine's."""
     return first(given, env("DRAAS_NODE_NAME")) or socket.gethostname().split(".")[0]

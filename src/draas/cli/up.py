@@ -71,7 +71,7 @@ async def host_jobs(given: Mapping[str, Any], config: Any, *, has_engine: bool) 
 
     Without a sandbox only where nobody but this machine's own users reach the controller.
     """
-    from draas.server.access import is_loopback
+    from draas.lib.addresses import is_loopback
 
     chosen = given.get("allow_host_jobs") or os.environ.get("DRAAS_ALLOW_HOST_JOBS")
     if chosen or has_engine:

@@ -107,6 +107,7 @@ class NginxProxy:
 
     async def stop(self) -> None:
         await stop_daemon(self._pid_file, "nginx", signal.SIGTERM)
+        await end_all(self._folder, "nginx")
 
     async def look(self, routes: Mapping[str, AppRoute]) -> Seen:
         self._count()

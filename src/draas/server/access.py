@@ -1,6 +1,5 @@
 """Access: keys, roles and the one table of what each route needs. Default deny."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from draas.lib import clock, ids
+from draas.lib.addresses import is_loopback
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
 from draas.server.services.controller import Controller
 from draas.store.store import Key, Role, Write
@@ -156,16 +156,6 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether `name` is an address of this machine alone: localhost, 127.0.0.0/8 or ::1."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def check_open(is_open: bool, listen_host: str) -> None:

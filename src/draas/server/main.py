@@ -14,12 +14,13 @@ from starlette.websockets import WebSocket
 
 import draas
 from draas.lib import clock
+from draas.lib.addresses import is_loopback
 from draas.lib.tasks import Tasks
 from draas.model.allocation import NodeId
 from draas.model.command import DeleteJob
 from draas.model.errors import DraasError, Invalid
 from draas.model.job import JobId
-from draas.server.access import authenticate_node, check_open, first_admin_key, is_loopback
+from draas.server.access import authenticate_node, check_open, first_admin_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 from draas.lib import clock
 from draas.lib.values import replace
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, Observed
-from draas.model.app import PAST_KEPT, App, AppState, Scaling
-from draas.model.app_spec import AppSpec, same_release
+from draas.model.app import PAST_KEPT, App, AppState
 from draas.model.command import (
     AppCommand,
     DecideCanary,
@@ -19,10 +18,12 @@ from draas.model.command import (
 )
 from draas.model.errors import Conflict, NotFound
 from draas.model.node import Node
+from draas.model.plan import Plan
+from draas.model.policy import Policy
 from draas.model.probe import Health, Served
-from draas.model.release import RELEASES_KEPT, CanaryPhase, Release, ReleaseState
+from draas.model.release import CanaryPhase, ReleaseState
 from draas.model.replica import Replica
-from draas.server.services.app_names import check_free_domains
+from draas.scheduler import app_commands
 
 RESOLVED = "sha256:" + "0" * 64
 
@@ -30,8 +31,9 @@ RESOLVED = "sha256:" + "0" * 64
 class FakeApps:
     """Apps by name, changed by commands and by what tests say of replicas. `prompt`: roll-outs are done at once, on `nodes()`."""
 
-    def __init__(self, nodes: Callable[[], Sequence[Node]]) -> None:
+    def __init__(self, nodes: Callable[[], Sequence[Node]], apps_domain: str = Policy().apps_domain) -> None:
         self.prompt = False
+        self._apps_domain = apps_domain
         self._nodes = nodes
         self._apps: dict[str, App] = {}
 
@@ -48,18 +50,24 @@ class FakeApps:
 
     def carry_out(self, command: AppCommand) -> tuple[Sequence[App], str]:
         """The apps that `command` concerns, as they are then, and what happened. Raises NotFound, Conflict."""
+        now = clock.now()
         match command:
             case PutApp():
-                return (self._settle(self._put(command)),), "app.changed"
+                old = self._apps.get(command.name)
+                plan = app_commands.put_app(command, old, self.all, self._apps_domain, now)
+                app = old if old is not None else plan.apps[0]
             case ScaleApp():
-                return (self._settle(self._scale(self.get(command.name), command.replicas)),), "app.scaled"
+                app = self.get(command.name)
+                plan = app_commands.scale_app(command, app, now)
             case RestartApp():
-                app = replace(self.get(command.name), restarting=clock.now(), state=AppState.DEPLOYING)
-                return (self._settle(self.put(app)),), "app.restarting"
+                app = self.get(command.name)
+                plan = app_commands.restart_app(app, now)
             case RollbackApp():
-                return (self._settle(self._roll_back(command)),), "app.changed"
+                app = self.get(command.name)
+                plan = app_commands.rollback_app(command, app, now)
             case DecideCanary():
-                return (self._settle(self._decide(command)),), "app.changed"
+                app = self.get(command.name)
+                plan = app_commands.decide_canary(command, app, now)
             case RebalanceApps():
                 named = [self.get(command.name)] if command.name is not None else self.all
                 return [app for app in named if command.project in (None, app.project)], "app.rebalanced"
@@ -67,6 +75,7 @@ class FakeApps:
                 app = self.get(command.name)
                 del self._apps[app.name]
                 return (replace(app, removing=True),), "app.removed"
+        return (self._settle(self._done(plan, app)),), "app.changed"
 
     def put(self, app: App) -> App:
         """The app is so now."""
@@ -161,93 +170,24 @@ class FakeApps:
 
     # --- commands ---
 
-    def _put(self, command: PutApp) -> App:
-        old = self._apps.get(command.name)
-        if old is not None and old.project != command.project:
-            raise Conflict(f"the name {command.name} is taken by an app of another project: choose another")
-        check_free_domains(command.name, command.spec, self._apps.values())
-        if old is None:
-            new = App(
-                id=command.id,
-                name=command.name,
-                project=command.project,
-                created_at=clock.now(),
-                spec=command.spec,
-                wanted=command.spec.min_replicas,
-            )
-            return self.put(self._release(new, command.spec))
-        if old.spec == command.spec:
-            return old
-        wanted = min(max(old.wanted, command.spec.min_replicas), command.spec.max_replicas)
-        changed = replace(old, spec=command.spec, wanted=wanted)
-        if same_release(old.spec, command.spec):
-            return self.put(changed)
-        return self.put(self._release(changed, command.spec))
-
-    def _release(self, app: App, spec: AppSpec, rollback_of: int | None = None) -> App:
-        """`app` with a new release; of several that wait the newest stays."""
-        now = clock.now()
-        number = app.newest.number + 1 if app.newest is not None else 1
-        image = spec.image if "@" in spec.image else f"{spec.image}@{RESOLVED}"
-        new = Release(
-            number=number, spec=spec, state=ReleaseState.PENDING, created_at=now, image=image, rollback_of=rollback_of
+    def _done(self, plan: Plan, app: App) -> App:
+        """`app` as `plan` has it, with the newest release that waits begun where none is under way."""
+        after = plan.apps[0] if plan.apps else app
+        waiting = [one for one in after.releases if one.state is ReleaseState.PENDING]
+        superseded = tuple(
+            replace(one, state=ReleaseState.REPLACED) if one in waiting[:-1] else one for one in after.releases
         )
-        waited = tuple(
-            replace(one, state=ReleaseState.REPLACED, reason=f"release {number} was asked for before it began")
-            if one.state is ReleaseState.PENDING
-            else one
-            for one in app.releases
-        )
-        releases = (*waited, new)[-RELEASES_KEPT - 1 :]
-        return self._begin_next(replace(app, releases=releases, state=AppState.DEPLOYING, reason=""))
+        return self.put(self._begin_next(replace(after, releases=superseded)))
 
     def _begin_next(self, app: App) -> App:
         pending = app.pending
         if app.rolling is not None or pending is None:
             return app
-        rolling = replace(pending, state=ReleaseState.ROLLING, rolling_at=clock.now())
+        tag = pending.spec.image
+        image = pending.image or (tag if "@" in tag else f"{tag}@{RESOLVED}")
+        rolling = replace(pending, state=ReleaseState.ROLLING, rolling_at=clock.now(), image=image)
         releases = tuple(rolling if one is pending else one for one in app.releases)
         return replace(app, releases=releases, state=AppState.DEPLOYING)
-
-    def _scale(self, app: App, replicas: int) -> App:
-        spec = app.spec
-        low, high = min(spec.min_replicas, replicas), max(spec.max_replicas, replicas)
-        if not replicas:
-            low = high = 0
-        elif spec.min_replicas == spec.max_replicas:
-            low = high = replicas
-        said = Scaling(at=clock.now(), before=app.wanted, after=replicas, reason=f"asked for {replicas}")
-        scalings = (*app.scalings, said) if app.wanted != replicas else app.scalings
-        state = AppState.DEPLOYING if replicas else AppState.STOPPED
-        spec = replace(spec, min_replicas=low, max_replicas=high)
-        return self.put(replace(app, spec=spec, wanted=replicas, scalings=scalings, state=state))
-
-    def _roll_back(self, command: RollbackApp) -> App:
-        app = self.get(command.name)
-        served = [one for one in app.releases if one.state is ReleaseState.REPLACED and one.finished_at is not None]
-        number = command.release if command.release is not None else (served[-1].number if served else None)
-        target = app.release(number)
-        if target is None:
-            told = f"no release {number}" if number is not None else "no earlier release"
-            raise Conflict(f"app {app.name} has {told} to roll back to: see draas apps releases {app.name}")
-        scale = app.spec
-        spec = replace(
-            target.spec,
-            min_replicas=scale.min_replicas,
-            max_replicas=scale.max_replicas,
-            autoscale=scale.autoscale,
-        )
-        return self.put(self._release(replace(app, spec=spec), spec, target.number))
-
-    def _decide(self, command: DecideCanary) -> App:
-        app = self.get(command.name)
-        rolling = app.rolling
-        if rolling is None or rolling.canary is not CanaryPhase.TESTING:
-            raise Conflict(f"app {app.name} has no canary that waits for a decision")
-        if not command.promote:
-            return self.fail(app.name, "the canary was taken back")
-        promoted = replace(rolling, canary=CanaryPhase.PROMOTED)
-        return self.put(replace(app, releases=tuple(promoted if one is rolling else one for one in app.releases)))
 
     # --- prompt ---
 

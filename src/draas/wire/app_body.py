@@ -192,7 +192,10 @@ class DeployBody(Body):
     batch: int = Field(1, ge=1, le=MAX_REPLICAS, description="replicas replaced at a time")
     healthy_after_s: float = Field(3, ge=0, le=3600, description="healthy for so long counts")
     deadline_s: float = Field(
-        60, ge=1, le=86_400, description="a replica that runs for so long without being healthy fails the release"
+        Deploy().deadline_s,
+        ge=1,
+        le=86_400,
+        description="a replica that runs for so long without being healthy fails the release",
     )
     rollback: Literal["auto", "off"] = Field(
         "auto", description="whether a failed release's replicas are stopped and the old release made whole"

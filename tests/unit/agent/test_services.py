@@ -57,6 +57,14 @@ def test_health_is_told_when_it_changes_and_not_after_a_stop(agent: Agent) -> No
     assert (agent.seen.state, agent.seen.cause, agent.seen.served) == (AllocationState.STOPPED, Cause.REPLACED, None)
 
 
+def test_what_was_wrong_with_it_is_kept_when_it_is_stopped(agent: Agent) -> None:
+    agent.runs(REPLICA)
+    agent.feed(e.LookedAfter(id=ID, served=replace(WELL, health=Health.UNHEALTHY, detail="it answered 500")))
+    agent.ordered(STOPPED)
+    agent.exits(143)
+    assert agent.seen.detail == "not wanted any more; it was not healthy: it answered 500"
+
+
 @pytest.mark.parametrize(
     ("code", "detail"),
     [

@@ -77,6 +77,11 @@ class Link:
         self.node_id: str | None = None
         self.on_routes: Callable[[wire.Routes], None] = _no_ingress
 
+    @property
+    def is_linked(self) -> bool:
+        """Whether the controller has welcomed this agent, and the connection holds."""
+        return self._linked
+
     def send_log(self, chunk: wire.LogChunk) -> None:
         """Queue a piece of output. The shipment's window bounds how much is queued."""
         if self._linked:

@@ -5,10 +5,11 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
-from draas.lib import ids
+from draas.lib import clock, ids
 from draas.model.app import App, AppId, AppState
 from draas.model.app_spec import AppSpec
 from draas.model.command import (
@@ -23,6 +24,7 @@ from draas.model.command import (
 )
 from draas.model.errors import Conflict, Fault, Invalid, NotFound
 from draas.model.job import ProjectName
+from draas.scheduler.app_commands import put_app
 from draas.server.api import render_apps
 from draas.server.api.bodies import parse, parse_optional, read_body
 from draas.server.api.document import answers, body
@@ -38,7 +40,7 @@ from draas.server.api.guard import (
 )
 from draas.server.api.plan import plan_app
 from draas.server.api.render import encode, render_list
-from draas.server.services.app_names import check_free_domains, check_own_domains
+from draas.server.services.app_names import check_own_domains
 from draas.server.services.controller import Controller
 from draas.store.store import Key
 from draas.wire.api import EmptyBody, ProjectText
@@ -159,8 +161,9 @@ async def show(request: Request, name: Name) -> Response:
 async def plan(request: Request, name: NewName, query: Annotated[ProjectQuery, Query()]) -> Response:
     api = api_of(request)
     spec = _parse_app(name, await read_body(request), api.config.apps_domain)
-    _, old = await _project_for(request, name, query.project)
-    check_free_domains(name, spec, await api.controller.apps())
+    project, old = await _project_for(request, name, query.project)
+    wanted = PutApp(id=AppId(""), project=project, name=name, spec=spec)
+    put_app(wanted, old, await api.controller.apps(), api.config.apps_domain, clock.now())  # raises what a PUT would
     return json_response(encode(plan_app(name, old, spec)))
 
 
@@ -262,9 +265,24 @@ async def remove(request: Request, name: Name) -> Response:
     return respond(await controller.command_apps(RemoveApp(name=name), render_apps.reply_removed))
 
 
-# Last, and with a name that may hold slashes: so that such a name is told what is wrong with it.
+class AnythingConvertor(Convertor[str]):
+    """Whatever stands there, slashes and line ends too: so that such a name is told what is wrong with it."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", AnythingConvertor())
+
+
+# Last, as it takes every path below /api/apps.
 @router.put(
-    "/api/apps/{name:path}",
+    "/api/apps/{name:anything}",
     summary="The app should be so; the same again changes nothing",
     status_code=201,
     responses=answers({200: AppView, 201: AppView}, 400, 401, 403, 409, 413, 415, 503),

@@ -7,6 +7,7 @@ from draas.lib.values import replace
 from draas.model.app import App
 from draas.model.app_spec import AppSpec, same_containers, same_release
 from draas.model.probe import Probe, ProbeKind
+from draas.model.release import ReleaseState
 from draas.server.api.render_apps import render_spec
 from draas.wire.app_views import ChangeView, PlanView
 
@@ -15,12 +16,16 @@ def plan_app(name: str, old: App | None, spec: AppSpec) -> PlanView:
     """What would become of `old` (None: there is no such app). A new app's defaults are no changes."""
     before = old.spec if old is not None else _blank(spec)
     changes = list(_changes(dict(_flat(render_spec(before))), dict(_flat(render_spec(spec)))))
-    known = "update" if changes else "none"
+    if old is None:
+        changes = [{**change, "before": None} for change in changes if change["after"] is not None]
+    # What failed is tried again by the same spec: see draas.scheduler.app_commands.
+    again = old is not None and old.newest is not None and old.newest.state is ReleaseState.FAILED
+    known = "update" if changes or again else "none"
     return {
         "app": name,
         "action": known if old is not None else "create",
-        "release": old is None or not same_release(before, spec),
-        "restarts": old is None or not same_containers(before, spec),
+        "release": old is None or again or not same_release(before, spec),
+        "restarts": old is None or again or not same_containers(before, spec),
         "changes": changes,
     }
 
@@ -46,4 +51,4 @@ def _flat(fields: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ChangeView]:
     for path in dict.fromkeys((*after, *before)):
         if before.get(path) != after.get(path):
-            yield {"path": path, "before": before.get(path) or None, "after": after.get(path)}
+            yield {"path": path, "before": before.get(path), "after": after.get(path)}

@@ -1,11 +1,9 @@
-"""App names and domains: which names under the apps domain are an app's own, and who has a domain already. Pure."""
+"""App names: which names under the apps domain are an app's own. Pure."""
 
 import re
-from collections.abc import Iterable
 
-from draas.model.app import App
 from draas.model.app_spec import AppSpec
-from draas.model.errors import Conflict, Fault, Invalid
+from draas.model.errors import Fault, Invalid
 from draas.scheduler.routes import LOOPBACK_DOMAIN
 
 _BY_ADDRESS = re.compile(r"(?P<under>.+)\.[0-9]+-[0-9]+-[0-9]+-[0-9]+\.sslip\.io")
@@ -31,12 +29,3 @@ def _owner(host: str, apps_domain: str) -> str | None:
             return host.removesuffix(f".{domain}").rpartition(".")[2]
     found = _BY_ADDRESS.fullmatch(host)
     return found["under"].rpartition(".")[2] if found is not None else None
-
-
-def check_free_domains(name: str, spec: AppSpec, apps: Iterable[App]) -> None:
-    """Raises Conflict where another app has one of the domains, host and path, already."""
-    wanted = set(spec.domains)
-    for app in apps:
-        if app.name != name and not app.removing and (taken := wanted.intersection(app.spec.domains)):
-            told = f"{min(taken)} is a domain of the app {app.name} already: take it away there first"
-            raise Conflict(told)
