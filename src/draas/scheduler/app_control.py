@@ -35,7 +35,7 @@ from draas.scheduler.meter import Figures, Meter
 from draas.scheduler.nodes import is_away
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
-from draas.scheduler.routes import ingresses, route_of
+from draas.scheduler.routes import ingress_address, ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic, Usages
 
 INGRESS = "ingress"
@@ -195,10 +195,11 @@ class AppControl:
             if old is None or (old.state, old.drain) != (node.state, node.drain):
                 for app, _ in self._cluster.replicas_on(node.id):
                     self._dirty[app.id] = None
-            if _ingress_address(old) != _ingress_address(node):
+            if (ingress_address(old) if old is not None else "") != ingress_address(node):
                 self._all_routes_changed = True
         for node_id in plan.gone_nodes:
-            self._all_routes_changed |= _ingress_address(self._cluster.nodes.get(node_id)) is not None
+            gone = self._cluster.nodes.get(node_id)
+            self._all_routes_changed |= gone is not None and bool(ingress_address(gone))
             self._meter.forget_node(node_id)
             self.unlink(node_id)
         for job in plan.jobs:
@@ -366,7 +367,3 @@ class AppControl:
 
 def _serves(node: Node) -> bool:
     return next(ingresses((node,)), None) is not None
-
-
-def _ingress_address(node: Node | None) -> str | None:
-    return node.facts.ingress.address if node is not None and node.facts.ingress is not None else None
