@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from draas.testing.load import Load
-
 from draas.testing.app_lab import AppLab
 from draas.testing.controller_process import ControllerProcess
 from draas.testing.lab import AgentOn, Lab
+from draas.testing.load import Load
 from draas.testing.rack import Rack
 
 WORKER, INGRESS = ("worker", "builder"), ("worker", "builder", "ingress")

@@ -34,6 +34,8 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "dockerd": (lambda: found("dockerd"), "needs the Docker Engine package (docker.io)"),
     "engine": (engine_answers, "needs a Docker Engine that answers on DOCKER_HOST or /var/run/docker.sock"),
     "busybox": (lambda: Path("/bin/busybox").exists(), "needs the package busybox-static"),
+    "haproxy": (lambda: found("haproxy"), "needs the package haproxy"),
+    "nginx": (lambda: found("nginx"), "needs the package nginx-light"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }
 

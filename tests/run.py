@@ -39,6 +39,7 @@ class Part:
 
 
 ENGINE = (("docker.io", "dockerd"), ("iptables", "iptables"), ("busybox-static", "busybox"))
+PROXIES = (("haproxy", "haproxy"), ("nginx-light", "nginx"))
 MACHINES = (
     ("iproute2", "ip"),
     ("util-linux", "nsenter"),
@@ -52,14 +53,14 @@ PARTS = (
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
-        packages=(*ENGINE, ("procps", "ps"), ("bubblewrap", "bwrap")),
+        packages=(*ENGINE, *PROXIES, ("procps", "ps"), ("bubblewrap", "bwrap")),
         engine=True,
     ),
     Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),
     Part(
         name="cluster",
         what="several machines with Docker Engines of their own",
-        packages=(*ENGINE, *MACHINES),
+        packages=(*ENGINE, *MACHINES, *PROXIES),
         arguments=PLAIN,
     ),
     Part(name="e2e", what="a browser"),

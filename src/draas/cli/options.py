@@ -109,7 +109,7 @@ def agent_options(command: F) -> F:
                 type=click.Choice(["sandboxed", "plain"]),
                 help="Let jobs run on this host without a container; plain: without a sandbox either.",
             ),
-            click.option("--role", help="worker,builder,ingress,dns (default worker,builder)."),
+            click.option("--role", help="worker,builder,ingress,dns (default worker,builder; of up: and ingress)."),
             click.option(
                 "--ingress-http", metavar="PORT", help="Of the ingress role (default 80, or 8080 if 80 is taken)."
             ),

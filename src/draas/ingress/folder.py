@@ -1,6 +1,7 @@
 """The folder that a proxy runs from: files replaced whole, commands run in it, and a daemon that outlives its starter."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -65,17 +66,23 @@ def why_refused(output: str) -> str:
     return re.sub(r"^.*?(?:config : |\[emerg\][^:]*: )", "", errors[0])[:300]
 
 
-async def start_daemon(folder: Path, pid_file: Path, *command: str) -> int:
+async def start_daemon(folder: Path, pid_file: Path, *command: str) -> None:
     """Start `command` in a session of its own and note its pid; it is no child of ours that would end with us.
 
     It starts through a shell that ends at once, so that init reaps it.
     """
     quoted = " ".join(f"'{word}'" for word in command)
-    code, output = await run(folder, "setsid", "sh", "-c", f"{quoted} </dev/null >/dev/null 2>>daemon.log & echo $!")
-    if code or not output.strip().isdigit():
-        raise ProxyTrouble(f"`{command[0]}` cannot be started: {why_refused(output)}")
-    write_file(pid_file, output.strip())
-    return int(output)
+    script = f"{quoted} </dev/null >/dev/null 2>>daemon.log & echo $! >{pid_file.name}"
+    # Not by the event loop's own way: uvloop lets the daemon inherit the pipes, whose end is then never seen.
+    code = await asyncio.to_thread(
+        subprocess.call, ("setsid", "sh", "-c", script), cwd=folder, timeout=COMMAND_TIMEOUT_S
+    )
+    if code:
+        raise ProxyTrouble(f"`{command[0]}` cannot be started: exit code {code}")
+    for _ in range(round(STOP_TIMEOUT_S / POLL_S)):  # until the shell's child has become it
+        if running_pid(pid_file, Path(command[0]).name) is not None:
+            return
+        await asyncio.sleep(POLL_S)
 
 
 def running_pid(pid_file: Path, program: str) -> int | None:
@@ -88,6 +95,27 @@ def running_pid(pid_file: Path, program: str) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if name == program and folder == str(pid_file.parent.resolve()) and not ended else None
+
+
+async def end_all(folder: Path, program: str) -> None:
+    """End every process of `program` that runs from `folder`."""
+    for _ in range(round(STOP_TIMEOUT_S / POLL_S)):
+        pids = _running_from(folder, program)
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        await asyncio.sleep(POLL_S)
+
+
+def _running_from(folder: Path, program: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and (entry / "comm").read_text().strip() == program:
+                found += [int(entry.name)] if os.readlink(entry / "cwd") == str(folder.resolve()) else []
+    return found
 
 
 async def stop_daemon(pid_file: Path, program: str, how: signal.Signals) -> None:

@@ -26,6 +26,9 @@ from draas.model.route import AppRoute
 
 CONFIG = "haproxy.cfg"
 ROUTES, HTTPS, MAINTENANCE, CHALLENGES = "routes.map", "https.map", "maintenance.map", "challenges.map"
+LEAVING = (
+    "leaving.map"  # empty; set in a worker that was replaced and whose servers HAProxy does not let us change any more
+)
 CERTIFICATES = "certificates.list"
 RUNTIME, MASTER = "run/haproxy.sock", "run/master.sock"
 
@@ -53,7 +56,9 @@ def render(serving: Serving, slots: Mapping[str, Slots]) -> Rendered:
     maps = {
         name: "".join(f"{key} {value}\n" for key, value in found.items()) for name, found in maps_of(serving).items()
     }
-    return Rendered(files={CONFIG: "\n".join(lines) + "\n", CERTIFICATES: certificates, **maps}, structure=structure)
+    return Rendered(
+        files={CONFIG: "\n".join(lines) + "\n", CERTIFICATES: certificates, LEAVING: "", **maps}, structure=structure
+    )
 
 
 def maps_of(serving: Serving) -> Maps:
@@ -167,6 +172,7 @@ def _frontend(listening: Listening) -> Iterator[str]:
         "  http-request set-header X-Forwarded-Port %[dst_port]",
         "  http-request set-header X-Real-IP %[src]",
         "  http-request del-header Forwarded",
+        f"  use_backend %[var(txn.app),regsub(^app_,held_)] if {{ str(on),map({LEAVING}) -m found }}",
         "  use_backend %[var(txn.app)]",
         "",
     )
@@ -180,6 +186,8 @@ def _backends(serving: Serving, slots: Mapping[str, Slots]) -> Iterator[str]:
             yield f"  server {slot_name(number)} {where}"
         # Never pooled: what it is connected to is one replica, and the next request may be for another.
         yield f"  server activator unix@{held_socket(app)} backup no-check pool-max-conn 0"
+        yield f"backend held_{app}"
+        yield f"  server activator unix@{held_socket(app)} no-check pool-max-conn 0"
         yield ""
 
 

@@ -70,7 +70,11 @@ class HaproxyProxy:
         serving, applied = await acceptable(serving, before, self._check)
         rendered = self._render(serving)
         write_files(self._folder, rendered.files)
-        await (self._reload(rendered.structure) if self.alive else self._start(rendered.structure))
+        if self.alive:
+            await self._change_before_reload(serving)
+            await self._reload(rendered.structure)
+        else:
+            await self._start(rendered.structure)
         self._remember(serving, rendered.structure)
         return applied
 
@@ -102,8 +106,34 @@ class HaproxyProxy:
             if wrong := [line for line in answer.splitlines() if not _FINE.fullmatch(line.strip())]:
                 log.warning("haproxy refuses a change at run time; loading it anew", reason=wrong[0])
                 return False
+        await self._tell_old_workers(commands)
         self._slots, self._maps = slots, maps
         return True
+
+    async def _change_before_reload(self, serving: Serving) -> None:
+        """What the running worker can take already: it answers one more request on each connection that is kept open."""
+        slots = {
+            app: found for app, found in self._fill(serving).items() if len(found) == len(self._slots.get(app, ()))
+        }
+        known = {backend_name(app) for app in self._slots}
+        maps = maps_of(serving)
+        maps = {**maps, haproxy.ROUTES: {key: value for key, value in maps[haproxy.ROUTES].items() if value in known}}
+        commands = [*plan_servers(self._slots, slots), *(plan_maps(self._maps, maps) if self._maps else ())]
+        for start in range(0, len(commands), AT_ONCE):
+            await self._ask("; ".join(commands[start : start + AT_ONCE]))
+        await self._tell_old_workers(commands)
+
+    async def _tell_old_workers(self, commands: Sequence[str]) -> None:
+        """They answer one more request on each connection that was kept open, and must not ask a replica that left.
+
+        HAProxy takes no changes of their servers any more, so they send such requests on through the activator.
+        """
+        told = [command for command in commands if " map " in command and not command.startswith("add map routes")]
+        if len(told) < len(commands):
+            told.append(f"add map {haproxy.LEAVING} on 1")
+        for pid in read_old_workers(await self._ask("show proc", MASTER)) if told else ():
+            for command in told:  # one by one: what follows a refused one on the same line is not looked at
+                await self._ask(f"@!{pid} {command}", MASTER)
 
     async def _adopt(self, before: Mapping[str, AppRoute]) -> None:
         """Learn what the worker that runs already has."""

@@ -34,16 +34,21 @@ def slot_name(number: int) -> str:
 
 
 def fill_slots(before: Slots, route: AppRoute) -> Slots:
-    """`route`'s endpoints, each where it was. Grows to twice what is needed where there is no room; never shrinks."""
-    wanted = {endpoint.id: endpoint for endpoint in route.endpoints}
+    """`route`'s endpoints, each where it was, new ones in slots that were empty before.
+
+    A slot that is emptied is not filled in the same step: for a moment HAProxy has connections of the old server at hand
+    that it would use for the new one. So there is room for twice as many as there are; it never shrinks.
+    """
+    wanted = {str(endpoint.id): endpoint for endpoint in route.endpoints}
+    slots = [_slot(wanted.pop(slot.endpoint, None)) for slot in before]
+    free = [number for number, slot in enumerate(before) if not slot.address]
     size = max(len(before), LEAST)
-    while size < len(wanted):
+    while size - len(before) + len(free) < len(wanted) or size < 2 * len(route.endpoints):
         size *= 2
-    slots = [_slot(wanted.pop(slot.endpoint, None)) for slot in before]  # type: ignore[call-overload]
-    slots += [Slot()] * (size - len(slots))
-    free = (number for number, slot in enumerate(slots) if not slot.endpoint)
-    for endpoint in wanted.values():
-        slots[next(free)] = _slot(endpoint)
+    free += range(len(before), size)
+    slots += [Slot()] * (size - len(before))
+    for number, endpoint in zip(free, wanted.values(), strict=False):
+        slots[number] = _slot(endpoint)
     return tuple(slots)
 
 

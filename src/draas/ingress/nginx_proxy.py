@@ -12,7 +12,7 @@ from pathlib import Path
 
 from draas.ingress import nginx
 from draas.ingress.bisect import acceptable
-from draas.ingress.folder import run, running_pid, start_daemon, stop_daemon, why_refused, write_files
+from draas.ingress.folder import end_all, run, running_pid, start_daemon, stop_daemon, why_refused, write_files
 from draas.ingress.proxy import Applied, ProxyTrouble, Seen
 from draas.ingress.serving import Serving
 from draas.model.route import AppRoute, Counters
@@ -77,6 +77,7 @@ class NginxProxy:
         return (self._program, "-p", str(self._folder), "-e", "error.log", "-c", config)
 
     async def _start(self) -> None:
+        await end_all(self._folder, "nginx")  # workers outlive a master that was killed, and keep its ports
         await start_daemon(self._folder, self._pid_file, *self._command(nginx.CONFIG), "-g", "daemon off;")
         await self._until_workers(frozenset())
 
@@ -106,6 +107,7 @@ class NginxProxy:
 
     async def stop(self) -> None:
         await stop_daemon(self._pid_file, "nginx", signal.SIGTERM)
+        await end_all(self._folder, "nginx")
 
     async def look(self, routes: Mapping[str, AppRoute]) -> Seen:
         self._count()
@@ -170,4 +172,5 @@ def _address(text: str) -> str:
     host, _, port = text.partition(":")
     raw = bytes.fromhex(host)
     address = ip_address(b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4)))
+    address = getattr(address, "ipv4_mapped", None) or address
     return f"[{address}]:{int(port, 16)}" if address.version == 6 else f"{address}:{int(port, 16)}"

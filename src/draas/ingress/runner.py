@@ -228,7 +228,11 @@ class IngressRunner:
             draining = any(endpoint.draining for route in self._served.values() for endpoint in route.endpoints)
             wait_s = LOOK_WHILE_DRAINING_S if draining and self._leaving() - self._drained() else LOOK_S
             await asyncio.sleep(wait_s)
-            if not proxy.alive or stamps(self._config.certificates) != self._stamps:
+            if not proxy.alive:
+                self.facts = Ingress(missing="the proxy ended; it is started again", address=self._config.advertise)
+                self._wake.set()
+                continue
+            if stamps(self._config.certificates) != self._stamps:
                 self._wake.set()
                 continue
             before = self._drained()

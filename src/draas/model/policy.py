@@ -14,6 +14,7 @@ class Policy:
     heartbeat_s: float = 1.0  # of a fleet of up to `heartbeats_per_s` machines; see heartbeat_of
     heartbeats_per_s: float = 400.0  # all machines together: a few per cent of a core
     disconnected_after_s: float = 3.0  # three heartbeats: one lost packet is no news
+    away_after_s: float = 4.0  # an agent has mostly restarted by then; see scheduler.nodes.is_away
     down_after_s: float = 6.0  # long enough for an agent to restart, short enough to re-run work soon
     lease_s: float = 30.0  # an exclusive job's right to run without word from the controller
     lease_margin_s: float = 2.0  # stopping takes time; re-run only when surely over

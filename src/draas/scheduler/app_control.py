@@ -22,7 +22,7 @@ from draas.model.command import (
 )
 from draas.model.errors import NotFound
 from draas.model.job import Job, JobId, RuntimeName
-from draas.model.node import Node
+from draas.model.node import Node, NodeState
 from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.model.replica import Replica
@@ -32,9 +32,10 @@ from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
 from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.meter import Figures, Meter
+from draas.scheduler.nodes import is_away
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
-from draas.scheduler.routes import ingresses, route_of
+from draas.scheduler.routes import ingress_address, ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic, Usages
 
 INGRESS = "ingress"
@@ -66,6 +67,7 @@ class AppControl:
             find_job=find_job,
             fault_of=self._fault_of,
             began_at=now,
+            is_away=lambda node_id, at: is_away(cluster.nodes, node_id, policy, at),
         )
         self._dirty: dict[AppId, None] = {}
         self._restless: dict[AppId, None] = {}
@@ -193,10 +195,11 @@ class AppControl:
             if old is None or (old.state, old.drain) != (node.state, node.drain):
                 for app, _ in self._cluster.replicas_on(node.id):
                     self._dirty[app.id] = None
-            if _ingress_address(old) != _ingress_address(node):
+            if (ingress_address(old) if old is not None else "") != ingress_address(node):
                 self._all_routes_changed = True
         for node_id in plan.gone_nodes:
-            self._all_routes_changed |= _ingress_address(self._cluster.nodes.get(node_id)) is not None
+            gone = self._cluster.nodes.get(node_id)
+            self._all_routes_changed |= gone is not None and bool(ingress_address(gone))
             self._meter.forget_node(node_id)
             self.unlink(node_id)
         for job in plan.jobs:
@@ -243,10 +246,14 @@ class AppControl:
         after = self._place(step, now)
         if after != app:
             self._do(Plan(apps=(after,), events=step.events))
-        if is_quiet(after):
+        if is_quiet(after) and all(self._is_reachable(replica.node_id) for replica in after.replicas):
             self._restless.pop(app.id, None)
         else:
             self._restless[app.id] = None
+
+    def _is_reachable(self, node_id: NodeId) -> bool:
+        node = self._cluster.nodes.get(node_id)
+        return node is not None and node.state is not NodeState.DISCONNECTED
 
     def _place(self, step: Step, now: float) -> App:
         app = step.app
@@ -360,7 +367,3 @@ class AppControl:
 
 def _serves(node: Node) -> bool:
     return next(ingresses((node,)), None) is not None
-
-
-def _ingress_address(node: Node | None) -> str | None:
-    return node.facts.ingress.address if node is not None and node.facts.ingress is not None else None

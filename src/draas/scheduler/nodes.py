@@ -134,6 +134,20 @@ def check_silence(cluster: Cluster, policy: Policy, now: float) -> Iterator[Plan
             yield from _give_up(cluster, node, silent_s, policy, now)
 
 
+def is_away(nodes: Mapping[NodeId, Node], node_id: NodeId, policy: Policy, now: float) -> bool:
+    """Whether a node has been silent for so long that replicas are started beside those that it has. Not where most nodes are silent.
+
+    Sooner than it is down: one replica too many for a moment harms nobody, one too few may.
+    """
+    node = nodes.get(node_id)
+    if node is None or node.state is not NodeState.DISCONNECTED:
+        return False
+    if now - node.last_seen_at < policy.away_after_s * policy.patience_of(len(nodes)):
+        return False
+    silent = sum(other.state is NodeState.DISCONNECTED for other in nodes.values())
+    return silent * 2 <= len(nodes)
+
+
 def _down_after_s(cluster: Cluster, policy: Policy) -> float:
     """Usually `policy.down_after_s`; longer while most of a fleet is silent, for then our own network is the suspect."""
     members = [node for node in cluster.nodes.values() if node.state is not NodeState.DOWN]

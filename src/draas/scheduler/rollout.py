@@ -26,6 +26,7 @@ from draas.scheduler.apps import app_event, failures_of, leave, put_release, put
 
 FAILURES_MOST = 3  # starts of a new release that may fail before it is given up
 RELEASE_COMMAND_TIMEOUT_S = 900.0
+NEW_CONTROLLER_S = 15.0  # by then every agent that lives has found a controller that has just started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,7 @@ class View:
     find_job: Callable[[JobId], Job | None]
     fault_of: Callable[[str], str]  # by an app's name: why an ingress refuses its routes; "" if none does
     began_at: float
+    is_away: Callable[[NodeId, float], bool]  # whether a node has been silent for long, at this time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,6 +349,8 @@ def _why_moves(app: App, replica: Replica, release: Release, view: View, now: fl
     node = view.nodes.get(replica.node_id)
     if node is not None and (node.drain or node.state is NodeState.DRAINING):
         return f"{node.name} is drained"
+    if view.is_away(replica.node_id, now) and now - view.began_at >= NEW_CONTROLLER_S:
+        return f"nothing is heard of {replica.allocation.node_name}"
     if replica.served.health is Health.UNHEALTHY and _overdue(replica, release.spec.deploy, now):
         return f"unhealthy: {replica.served.detail}"
     return ""

@@ -23,15 +23,18 @@ def ingresses(nodes: Iterable[Node]) -> Iterator[Ingress]:
             yield node.facts.ingress
 
 
+def ingress_address(node: Node) -> str:
+    """Where the node's proxy is reached; "" where it has none."""
+    return node.facts.ingress.address if node.facts.ingress is not None and node.facts.ingress.http_port else ""
+
+
 def host_paths(name: str, spec: AppSpec, nodes: Iterable[Node], apps_domain: str) -> tuple[HostPath, ...]:
     """Every host (and path) that leads to the app: its own domains, its name under the apps domain, names that need no DNS."""
     own = [_host_path(domain) for domain in spec.domains]
     derived = [HostPath(host=f"{name}.{domain}") for domain in dict.fromkeys((apps_domain, LOOPBACK_DOMAIN))]
-    by_address = [
-        HostPath(host=f"{name}.{dashed}.sslip.io")
-        for dashed in dict.fromkeys(_dashed(ingress.address) for ingress in ingresses(nodes))
-        if dashed
-    ]
+    # Of all ingresses, also those that are away: a name that comes and goes with its machine is one more thing to change.
+    addresses = sorted(address for node in nodes if (address := ingress_address(node)))
+    by_address = [HostPath(host=f"{name}.{dashed}.sslip.io") for dashed in map(_dashed, addresses) if dashed]
     return tuple(dict.fromkeys((*own, *derived, *by_address)))
 
 

@@ -11,7 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Self
+from typing import Self, cast
 
 from draas.lib import clock
 from draas.lib.tasks import Tasks
@@ -182,12 +182,12 @@ class _Connection(asyncio.Protocol):
         self._among = among
         self._data = bytearray()
         self._answer: asyncio.Future[int] | None = None
-        self._transport: asyncio.BaseTransport | None = None
+        self._transport: asyncio.Transport | None = None
         self.closed = False
         self.reusable = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its class
         self._among.add(self)
 
     async def ask(self, request: bytes) -> int:
@@ -195,7 +195,7 @@ class _Connection(asyncio.Protocol):
         if self.closed:
             raise ConnectionResetError("closed before it was used")
         self._answer = asyncio.get_running_loop().create_future()
-        assert isinstance(self._transport, asyncio.Transport)
+        assert self._transport is not None
         self._transport.write(request)
         return await self._answer
 

@@ -22,6 +22,7 @@ from draas.model.command import (
 )
 from draas.model.errors import Conflict, NotFound
 from draas.model.job import JobState
+from draas.model.node import NodeState
 from draas.model.release import ReleaseState
 from draas.testing.app_world import AppWorld, an_app_spec
 
@@ -115,6 +116,28 @@ def test_a_lost_machines_replicas_come_up_elsewhere_and_do_not_come_back() -> No
     world.link(gone)
     world.run(3)
     assert world.app().replicas == app.replicas
+
+
+def test_beside_a_silent_machine_replicas_are_started_before_it_is_down() -> None:
+    world = AppWorld(3)
+    world.put(an_app_spec(replicas=3))
+    world.run(20)
+    silent = next(machine for machine in world.machines.values() if machine.name == "m1")
+    world.power_off(silent)
+    world.run(world.policy.down_after_s - 0.4)
+    elsewhere = [one for one in world.app().replicas if one.healthy and one.node_id != silent.id]
+    assert len(elsewhere) == 3
+    assert world.control.cluster.nodes[silent.id].state is NodeState.DISCONNECTED
+
+
+def test_where_most_machines_are_silent_nothing_is_started_beside_them() -> None:
+    world = AppWorld(3)
+    world.put(an_app_spec(replicas=3))
+    world.run(20)
+    for machine in list(world.machines.values())[1:]:
+        world.power_off(machine)
+    world.run(world.policy.down_after_s - 0.4)
+    assert len(world.app().replicas) == 3
 
 
 def test_a_drained_machine_empties_without_a_moment_below_what_is_wanted() -> None:
