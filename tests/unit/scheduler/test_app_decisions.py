@@ -173,7 +173,9 @@ def test_fewer_replicas_wanted_in_the_middle_of_a_roll_out_leave_what_serves_unt
     slow = replace(QUICK, healthy_after_s=3.0)
     world.put(an_app_spec(replicas=1, deploy=slow))
     world.run(10)
-    world.put(an_app_spec("ok:2", replicas=2, deploy=slow))
+    world.put(an_app_spec("ok:2", replicas=1, deploy=slow))
+    world.run(1)
+    world.do(ScaleApp(name="shop", replicas=2))
     while sum(one.release == 2 for one in world.app().replicas) < 2:
         world.step()
     world.do(ScaleApp(name="shop", replicas=1))
