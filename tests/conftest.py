@@ -34,6 +34,8 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "dockerd": (lambda: found("dockerd"), "needs the Docker Engine package (docker.io)"),
     "engine": (engine_answers, "needs a Docker Engine that answers on DOCKER_HOST or /var/run/docker.sock"),
     "busybox": (lambda: Path("/bin/busybox").exists(), "needs the package busybox-static"),
+    "dnsmasq": (lambda: found("dnsmasq"), "needs the package dnsmasq-base"),
+    "pebble": (lambda: found("pebble") and found("pebble-challtestsrv"), "needs the package pebble"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }
 

@@ -13,13 +13,16 @@ from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.observe import machine
 from draas.agent.runtimes.runtime import Runtime
+from draas.agent.shell.dns import DnsServer
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
+from draas.ingress.dns import DnsSetup
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
+from draas.model.route import Ingress
 from draas.wire.link import LogChunk, Usages
 
 log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ class Agent:
         self._complete = False
         self._looked_at = 0.0
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
+        self._dns = _dns_server(config)
         self.core = AgentCore()
         self.link: Link | None = None
 
@@ -54,6 +58,9 @@ class Agent:
             link = self.link = Link(
                 self._target, performer, lambda: self._facts, lambda: self._load, lambda: self._complete
             )
+            if self._dns is not None:
+                link.on_routes = self._dns.take
+                tasks.spawn(self._dns.run(), "dns")
             try:
                 await self._look(performer)
                 self._complete = await performer.adopt(self._away())
@@ -108,6 +115,11 @@ class Agent:
             if usages := await performer.measure():
                 link.send_usages(Usages(replicas=usages))
 
+    def _ingress(self) -> Ingress | None:
+        if self._dns is None:
+            return None
+        return Ingress(dns=self._dns.answers_at, missing=self._dns.missing)
+
     def _away(self) -> set[RuntimeName]:
         """Runtimes that could not be used when they were looked at last."""
         return {info.name for info in self._facts.runtimes if not info.available}
@@ -132,6 +144,7 @@ class Agent:
             runtimes=tuple(infos),
             images=tuple(images),
             address=config.address,
+            ingress=self._ingress(),
         )
         returned = {info.name for info in infos if info.available} - {
             info.name for info in self._facts.runtimes if info.available
@@ -140,3 +153,10 @@ class Agent:
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
         self._load = Load() if config.isolated else machine.measure_load(config.data_dir)
+
+
+def _dns_server(config: AgentConfig) -> DnsServer | None:
+    if "dns" not in config.roles:
+        return None
+    own = config.dns_address or "127.0.0.1"
+    return DnsServer(DnsSetup(address=own, port=config.dns_port, forward=config.dns_forward), config.data_dir / "dns")

@@ -86,6 +86,9 @@ def agent_config(given: dict[str, Any]) -> Any:
     memory = number(
         first(given.get("memory_mb"), env("DRAAS_NODE_MEMORY_MB"), file.get("memory_mb")), "--memory-mb", 16, 2**26
     )
+    dns_port = number(
+        first(given.get("dns_port"), env("DRAAS_DNS_PORT"), file.get("dns_port"), 53), "--dns-port", 1, 65535
+    )
     return AgentConfig(
         url=url or "",
         data_dir=folder / "agent",
@@ -98,4 +101,19 @@ def agent_config(given: dict[str, Any]) -> Any:
         memory_bytes=int(memory * MIB) if memory is not None else None,
         docker_host=env("DOCKER_HOST"),
         address=env("DRAAS_ADVERTISE", "AGENT_IP") or "",
+        dns_port=int(dns_port or 53),
+        dns_forward=_dns_forward(
+            first(given.get("dns_forward"), env("DRAAS_DNS_FORWARD"), file.get("dns_forward"), "")
+        ),
     )
+
+
+def _dns_forward(given: Any) -> tuple[str, ...]:
+    """The servers to ask for other names. Raises click.UsageError."""
+    from draas.ingress.dns import check_forward
+
+    words = given if isinstance(given, list) else str(given).split(",")
+    try:
+        return check_forward([str(word).strip() for word in words if str(word).strip()])
+    except ValueError as error:
+        raise click.UsageError(f"--dns-forward: {error}") from None

@@ -94,6 +94,12 @@ def agent_options(command: F) -> F:
                 help="Let jobs run on this host without a container; plain: without a sandbox either.",
             ),
             click.option("--role", help="worker,builder,ingress,dns (default worker,builder)."),
+            click.option("--dns-port", help="Where a DNS node answers (DRAAS_DNS_PORT; default 53)."),
+            click.option(
+                "--dns-forward",
+                metavar="ADDRESS,...",
+                help="Servers that a DNS node asks for other names, or system (DRAAS_DNS_FORWARD; default: refuse them).",
+            ),
             click.option("--label", multiple=True, metavar="K=V", help="A label of this node; may be repeated."),
             click.option("--cpus", help="Cores for jobs (DRAAS_NODE_CPUS; default: all)."),
             click.option("--memory-mb", help="Memory for jobs in MiB (DRAAS_NODE_MEMORY_MB; default: all)."),

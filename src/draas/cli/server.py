@@ -1,6 +1,7 @@
 """`draas server`: be the controller."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ def server_options(command: Any) -> Any:
             click.option("--config", help="A TOML file with the same names (default /etc/draas/controller.toml)."),
             click.option("--advertise", help="URL by which other machines reach this controller."),
             click.option("--default-image", help="Image of container jobs that name none (DRAAS_DEFAULT_IMAGE)."),
+            click.option(
+                "--apps-domain", help="Apps are reached as APP.DOMAIN (DRAAS_APPS_DOMAIN; default localhost)."
+            ),
             click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
             click.option("--tls-key", help="Its private key (PEM)."),
             click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
@@ -103,6 +107,7 @@ def server_config(given: dict[str, Any]) -> Any:
     if (certificate is None) != (private_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither")
     policy = read_policy(file.get("policy", {}))
+    policy = replace(policy, apps_domain=_apps_domain(given, file) or policy.apps_domain)
     image = first(given.get("default_image"), env("DRAAS_DEFAULT_IMAGE"), file.get("default_image"))
     return ServerConfig(
         data_dir=folder / "controller",
@@ -116,3 +121,21 @@ def server_config(given: dict[str, Any]) -> Any:
         admin_key=env("DRAAS_ADMIN_KEY"),
         policy=replace(policy, default_image=image) if image else policy,
     )
+
+
+def _apps_domain(given: dict[str, Any], file: Mapping[str, Any]) -> str | None:
+    """The domain under which apps have their names, where one is set. Raises click.UsageError."""
+    from draas.model.errors import Invalid
+    from draas.model.host_name import check_domain
+
+    for where, value in (
+        ("--apps-domain", given.get("apps_domain")),
+        ("DRAAS_APPS_DOMAIN", env("DRAAS_APPS_DOMAIN")),
+        ("apps_domain", file.get("apps_domain")),
+    ):
+        if value is not None:
+            try:
+                return check_domain(str(value), where)
+            except Invalid as error:
+                raise click.UsageError(error.detail) from None
+    return None

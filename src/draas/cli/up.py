@@ -185,7 +185,10 @@ def remember(controller: Any) -> None:
 
 def agent_arguments(given: Mapping[str, Any]) -> list[str]:
     """The agent's flags again, for its own process."""
-    flags = {"name": "--name", "role": "--role", "cpus": "--cpus", "memory_mb": "--memory-mb"}
+    flags = {
+        "name": "--name", "role": "--role", "cpus": "--cpus", "memory_mb": "--memory-mb", "dns_port": "--dns-port",
+        "dns_forward": "--dns-forward",
+    }  # fmt: skip
     words = [f"{flag}={given[name]}" for name, flag in flags.items() if given.get(name) is not None]
     if given.get("allow_host_jobs"):
         words.append(f"--allow-host-jobs={given['allow_host_jobs']}")

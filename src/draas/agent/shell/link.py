@@ -75,6 +75,7 @@ class Link:
         self._lease_s = 0.0
         self._told = ("", 0.0)
         self.node_id: str | None = None
+        self.on_routes: Callable[[wire.Routes], None] = lambda _routes: None  # of a node that serves or names apps
 
     def send_log(self, chunk: wire.LogChunk) -> None:
         """Queue a piece of output. The shipment's window bounds how much is queued."""
@@ -208,6 +209,8 @@ class Link:
                 self._performer.feed(e.LeaseRenewed(mono=mono, lease_s=self._lease_s))
             case wire.LogAck():
                 self._performer.on_log_ack(message)
+            case wire.Routes():
+                self.on_routes(message)
             case wire.Welcome():
                 raise aiohttp.ClientError("the controller said welcome twice")
 
