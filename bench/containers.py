@@ -28,7 +28,7 @@ AT_ONCE = (4, 6, 8)
 ROUNDS = 2  # the best of these, for both sides alike: the machine has other work too
 
 
-def no_op() -> Assignment:
+def no_op(cores: float = 1.0) -> Assignment:
     return Assignment(
         id=AllocationId(ids.new("a")),
         job_id=JobId("j-bench"),
@@ -39,7 +39,7 @@ def no_op() -> Assignment:
         image=None,
         command=("true",),
         env={},
-        resources=Resources(cpu_millis=1000, memory_bytes=64 * MIB),
+        resources=Resources(cpu_millis=round(cores * 1000), memory_bytes=64 * MIB),
         timeout_s=None,
         exclusive=False,
         desired=Desired.RUN,
@@ -61,8 +61,8 @@ async def rate(jobs: int, at_once: int, one: Callable[[int], Awaitable[None]]) -
     return jobs / (time.perf_counter() - started)
 
 
-async def raw_job(api: EngineApi, around: Surroundings) -> None:
-    wanted = no_op()
+async def raw_job(api: EngineApi, around: Surroundings, cores: float) -> None:
+    wanted = no_op(cores)
     name = container_name(wanted.id)
     await api.call("POST", "containers/create", body=render_container(wanted, around), name=name)
     await api.call("POST", f"containers/{name}/start")
@@ -70,7 +70,7 @@ async def raw_job(api: EngineApi, around: Surroundings) -> None:
     await api.call("DELETE", f"containers/{name}", force=1, v=1)
 
 
-async def raw_rate(api: EngineApi, jobs: int, at_once: int, network: str) -> float:
+async def raw_rate(api: EngineApi, jobs: int, at_once: int, network: str, cores: float = 1.0) -> float:
     """`network` is `joined` or the engine's own word."""
     pool = NamespacePool(api, "bench-raw", at_once)
     lent = [await pool.borrow(AllocationId(f"worker-{n}"), machine_arch()) for n in range(at_once)]
@@ -84,7 +84,7 @@ async def raw_rate(api: EngineApi, jobs: int, at_once: int, network: str) -> flo
             mounts=namespace.mounts if namespace else (),
             init=True,
         )
-        await raw_job(api, around)
+        await raw_job(api, around, cores)
 
     found = await rate(jobs, at_once, one)
     for worker in range(at_once):

@@ -12,6 +12,7 @@ from draas.cli.main import main
 from draas.model.allocation import ALLOCATION_TABLE
 from draas.model.job import JOB_TABLE
 from draas.model.node import NODE_TABLE
+from draas.model.release import RELEASE_TABLE
 from draas.model.state import render_mermaid
 from draas.server.access import ROUTES
 from draas.server.api.app import create_app
@@ -59,6 +60,9 @@ ALLOCATION = """One attempt of a job on one node. States only grow, whatever ord
 NODE = """Disconnected after the link was silent for 3 s, down after 6 s, by default. A node that left does not come back; the machine joins again as a new one.
 """
 
+RELEASE = """One version of an app. `replaced` is what was live before another took over, or never began because a newer one was asked for.
+"""
+
 
 def render_states() -> str:
     """The page docs/internals/states.md."""
@@ -66,6 +70,7 @@ def render_states() -> str:
         ("Job", JOB, render_mermaid(JOB_TABLE)),
         ("Allocation", ALLOCATION, render_mermaid(ALLOCATION_TABLE)),
         ("Node", NODE, render_mermaid(NODE_TABLE)),
+        ("Release", RELEASE, render_mermaid(RELEASE_TABLE)),
     ]
     return HEAD + "".join(f"\n## {name}\n\n{words}\n```mermaid\n{diagram}```\n" for name, words, diagram in parts)
 

@@ -17,6 +17,8 @@ from draas.testing.recorder import Recorder
 LEASE_S, MARGIN_S = 8, 2
 NEEDS = ("root", "netns", "dockerd", "busybox")
 TIMEOUT_S = 240
+ROLES = ("worker", "builder", "ingress")
+INGRESSES = 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,7 +41,10 @@ def _session_lab(rack: Rack, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     controller = ControllerProcess(folder, rack.address, policy={"lease_s": LEASE_S, "lease_margin_s": MARGIN_S})
     try:
         controller.start()
-        agents = [AgentOn(m, labels={"rack": str(m.number)}) for m in rack.machines]
+        agents = [
+            AgentOn(m, labels={"rack": str(m.number)}, roles=ROLES if m.number <= INGRESSES else ROLES[:2])
+            for m in rack.machines
+        ]
         lab = Lab(controller, agents)
         lab.join_all()
         yield lab

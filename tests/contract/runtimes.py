@@ -23,7 +23,7 @@ from draas.model.job import JobId, ProjectName, RuntimeName
 from draas.model.resources import MIB, Resources
 from draas.testing.engine import PrivateEngine
 from draas.testing.fake_runtime import End, FakeMachine, FakeRuntime, IgnoreTerm, Sleep, Write
-from draas.wire.link import Assignment
+from draas.wire.link import Assignment, Service
 
 BINARY = bytes(range(256))
 PRINT_BINARY = "printf '" + "".join(f"\\{byte:03o}" for byte in BINARY) + "'"
@@ -51,6 +51,7 @@ class Place:
     running: Callable[[AllocationId], int]
     traces: Callable[[AllocationId], list[str]]
     runtime_name: RuntimeName = RuntimeName.PROCESS
+    serves: bool = False  # whether it runs replicas of apps
     knows_leases: bool = True  # whether a successor can tell that what ended was ended by its lease
 
     def assignment(
@@ -63,6 +64,7 @@ class Place:
         cpu_millis: int = 1000,
         log_cap_bytes: int = 100_000_000,
         exclusive: bool = False,
+        service: Service | None = None,
     ) -> Assignment:
         """Valid by default."""
         return Assignment(
@@ -80,6 +82,7 @@ class Place:
             exclusive=exclusive,
             desired=Desired.RUN,
             log_cap_bytes=log_cap_bytes,
+            service=service,
         )
 
 
@@ -105,6 +108,7 @@ async def fake(_folder: Path, _engine: PrivateEngine | None) -> AsyncIterator[Pl
             open=lambda: FakeRuntime(machine),
             running=lambda id: int(id in machine.processes and machine.processes[id].ended is None),
             traces=lambda id: [id] if id in machine.processes else [],
+            serves=True,
         )
 
 
@@ -146,6 +150,7 @@ async def docker(folder: Path, engine: PrivateEngine | None) -> AsyncIterator[Pl
         running=lambda id: len(processes_of(id, "DRAAS_ALLOCATION_ID")),
         traces=lambda id: container_traces(engine, id),
         runtime_name=RuntimeName.DOCKER,
+        serves=True,
         knows_leases=False,
     )
     await host.link.watch_containers({})

@@ -133,7 +133,7 @@ APP_SPEC = AppSpec(
         order=Order.STOP_FIRST,
         batch=3,
         healthy_after_s=0.5,
-        deadline_s=60.0,
+        deadline_s=61.0,
         rollback_auto=False,
         drain_s=5.0,
         canary=Canary(replicas=2, share_percent=10),

@@ -41,7 +41,9 @@ async def ask(served: Served, method: str, path: str, authorization: str | None,
     query = {"since": "0"} if path == "/api/events" else {}
     async with (
         aiohttp.ClientSession(served.url) as session,
-        session.request(method, path.replace("{id}", "x-1"), headers=headers, params=query) as response,
+        session.request(
+            method, path.replace("{id}", "x-1").replace("{name}", "x-1"), headers=headers, params=query
+        ) as response,
     ):
         if response.status >= 400:
             assert response.content_type == "application/problem+json"
@@ -59,7 +61,7 @@ async def test_every_route_with_every_role(served: Served, role: str) -> None:
         told = f"{role}: {method} {path} gave {status}"
         if not allowed:
             assert status == 403, told
-        elif path == "/api/join":
+        elif path in ("/api/join", "/api/apps/{name}/plan"):
             assert status == 400, told  # allowed in, and told that the body is missing
         else:
             assert status not in (401, 403), told

@@ -209,6 +209,12 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         (("agent",), "draas agent: DRAAS_URL is not set", 2),
         (("agent", "--url", "http://127.0.0.1:9"), "draas: this machine has not joined yet: give a join token", 2),
         (("agent", "--url", "http://x", "--cpus", "many"), "draas agent: --cpus must be a number, not 'many'", 2),
+        (
+            ("agent", "--url", "http://x", "--port", "0"),
+            "draas agent: AGENT_PORT (--port) must be PORT or HOST:PORT",
+            2,
+        ),
+        (("join", "http://x", "t", "--port", "a:b"), "draas join: AGENT_PORT (--port) must be PORT or HOST:PORT", 2),
         (("agent", "--url", "http://x", "--role", "boss"), "draas agent: --role 'boss' is not known", 2),
         (("server", "--listen", "8000"), "draas server: the address to listen on must be HOST:PORT", 2),
         (("server", "--data-dir", "/proc/no"), "draas: the data folder cannot be used (/proc/no", 2),

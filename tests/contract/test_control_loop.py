@@ -7,15 +7,19 @@ import pytest
 
 from draas.lib import clock
 from draas.lib.tasks import Tasks
-from draas.model.command import SubmitJobs
-from draas.model.errors import Conflict, Invalid
+from draas.model.allocation import AllocationState, NodeId, Observed
+from draas.model.app import AppId
+from draas.model.command import PutApp, RemoveApp, SubmitJobs
+from draas.model.errors import Conflict, Invalid, NotFound
 from draas.model.job import JobId, JobSpec, ProjectName
 from draas.model.policy import Policy
 from draas.server.api.render import reply_batch
 from draas.server.loops.control import TAKE_S, ControlLoop
-from draas.server.services.controller import Idempotency
+from draas.server.services.controller import Idempotency, Reply
 from draas.store.memory import MemoryStore
 from draas.store.store import Answer, JobFilter, Write
+from draas.testing.app_world import an_app_spec
+from draas.testing.builders import some_facts
 from draas.testing.fake_logs import FakeLogs
 
 
@@ -132,3 +136,36 @@ async def test_people_come_before_agents_and_a_tick_takes_no_more_than_fits(loop
     assert order == ["command 1", "report", "command 2", "report", "report"], (
         "one report a tick, commands first in each"
     )
+
+
+async def test_a_removed_app_is_gone_and_its_output_dropped(loop: ControlLoop) -> None:
+    def nothing(_apps: object) -> Reply:
+        return Reply(200, b"{}")
+
+    facts = some_facts()
+    welcomed = asyncio.Event()
+    node_id = NodeId("n-1")
+    loop.on_hello(node_id, "alpha", facts, {}, True, lambda _orders, _routes: welcomed.set())
+    await asyncio.wait_for(welcomed.wait(), 10)
+    put = PutApp(id=AppId("p-1"), project=ProjectName("p"), name="shop", spec=an_app_spec(replicas=1))
+    await loop.command_apps(put, nothing)
+    app = await loop.app("shop")
+    while not app.replicas:
+        app = await asyncio.wait_for(loop.changed_app("shop", app), 10)
+    replica = app.replicas[0]
+    assert await loop.may_write(node_id, replica.id)
+    await loop.command_apps(RemoveApp(name="shop"), nothing)
+    stopped = Observed(state=AllocationState.STOPPED, finished_at=clock.now())
+    while (app := await loop.app("shop")).replicas and not app.replicas[0].stopping:
+        await asyncio.wait_for(loop.changed_app("shop", app), 10)
+    loop.on_report(node_id, {replica.id: stopped})
+
+    async def to_the_end() -> None:
+        while True:
+            await loop.changed_app("shop", await loop.app("shop"))
+
+    with pytest.raises(NotFound):
+        await asyncio.wait_for(to_the_end(), 10)
+    assert not await loop.may_write(node_id, replica.id)
+    assert await loop.wanted_outputs([replica.id]) == set()
+    assert not (await loop._store.open()).apps

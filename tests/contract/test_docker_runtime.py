@@ -232,7 +232,50 @@ async def test_two_jobs_never_share_a_namespace_at_once(docker_engine: PrivateEn
     assert await leftovers(docker_engine) == []
 
 
+PORT = 8765
+SEEN = f"grep -qi ':{PORT:04x} ' /proc/net/tcp /proc/net/tcp6"
+LISTEN = f"(setsid nc -l -p {PORT} -e cat >/dev/null 2>&1 &) ; until {SEEN}; do sleep 0.05; done"
+ATTACK = f"""readlink /proc/self/ns/net
+{SEEN} && echo saw its socket
+(timeout 3 nc -w 2 127.0.0.1 {PORT} </dev/null >/dev/null 2>&1) && echo reached its loopback
+echo end"""
+
+
+async def test_a_job_cannot_reach_its_neighbours_loopback(runtime: DockerRuntime) -> None:
+    listener = assignment(f"{LISTEN}; readlink /proc/self/ns/net; sleep 60")
+    await runtime.start(listener)
+    async for item in runtime.output(listener.id, 0):  # it listens now, and sees it itself
+        its_namespace = next(iter(unpack(item))).data.decode()
+        break
+    async with asyncio.timeout(30):
+        _, output = await run(runtime, assignment(ATTACK))
+    namespace, *told = output.splitlines(keepends=True)
+    assert namespace != its_namespace
+    assert told == ["end\n"]
+
+
+async def test_what_a_job_left_listening_is_gone_for_the_next_in_its_namespace(runtime: DockerRuntime) -> None:
+    async with asyncio.timeout(60):
+        ended, its_namespace = await run(runtime, assignment(f"{LISTEN}; readlink /proc/self/ns/net"))
+        assert ended.exit_code == 0
+        _, output = await run(runtime, assignment(ATTACK))
+    assert output == f"{its_namespace}end\n"  # the same namespace, lent again
+
+
 # --- images ---
+
+
+async def test_an_image_that_went_between_two_jobs_is_noticed(runtime: DockerRuntime) -> None:
+    here = await asyncio.to_thread(sample_archive, tag="localhost:1/goes:1")
+    await runtime.api.call("POST", "images/load", data=here, quiet="1")
+    await runtime.prepare(assignment("true", image="localhost:1/goes:1"), lambda _: None)
+    await runtime.api.call("DELETE", "images/localhost:1/goes:1")
+    wanted = assignment("true", image="localhost:1/goes:1")
+    await runtime.prepare(wanted, lambda _: None)
+    with pytest.raises(RuntimeFailure, match="registry localhost:1 did not deliver") as caught:
+        await runtime.start(wanted)
+    assert caught.value.cause is Cause.IMAGE
+    await runtime.remove(wanted.id)
 
 
 async def test_an_image_of_another_architecture_is_refused(runtime: DockerRuntime) -> None:

@@ -1,17 +1,22 @@
 """A controller and an agent as programs: the examples of docs/how-to/curl.md run as they stand, and no secret is left lying about."""
 
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from draas.agent.observe.figures import Figures
+from draas.agent.shell.health_page import health_page
 from draas.client.api import Client
 from draas.client.settings import Settings
 from draas.model.errors import Forbidden, Invalid, NotFound
@@ -28,6 +33,7 @@ class Programs:
     folder: Path  # the controller's data and log; the agent's are elsewhere
     agent_folder: Path
     token: str
+    port: int  # the agent's own
 
     def environ(self) -> dict[str, str]:
         return clean_environ(self.folder) | {"DRAAS_URL": self.url, "DRAAS_KEY": ADMIN}
@@ -41,8 +47,9 @@ def clean_environ(home: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
     folder, agent_folder = tmp_path_factory.mktemp("controller"), tmp_path_factory.mktemp("agent")
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as another:
         address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = another.getsockname()[1]
     url, started = f"http://{address}", []
     try:
         started.append(start(folder, "server", "--listen", address, "--data-dir", str(folder)))
@@ -53,10 +60,10 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Programs]:
         )
         token = re.search(r'"token": ?"([^"]+)"', made.stdout)
         assert token is not None, made.stdout
-        join = ("join", url, token[1], "--allow-host-jobs=plain", "--data-dir", str(agent_folder))
+        join = ("join", url, token[1], "--allow-host-jobs=plain", "--data-dir", str(agent_folder), "--port", str(port))
         started.append(start(agent_folder, *join))
         wait_until_said(agent_folder / "log", "linked", started)
-        yield Programs(url, folder, agent_folder, token[1])
+        yield Programs(url, folder, agent_folder, token[1], port)
     finally:
         for process in reversed(started):
             process.send_signal(signal.SIGTERM)
@@ -147,3 +154,53 @@ async def test_no_secret_is_left_lying_about(programs: Programs) -> None:
         assert [secret for secret in secrets if secret.encode() in held] == [], path
     assert [secret for secret in secrets if secret in told] == []
     assert [secret for secret in secrets if secret in (programs.agent_folder / "log").read_text()] == []
+
+
+# --- the agent's own port ---
+
+
+def ask_agent(programs: Programs, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{programs.port}{path}", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def test_the_agent_tells_its_health_and_figures(programs: Programs) -> None:
+    assert json.loads(ask_agent(programs, "/healthz")) == {"status": "ok", "linked": True}
+    run = (*DRAAS, "run", "--host", "--quiet", "--", "echo", "one line")
+    subprocess.run(run, env=programs.environ(), capture_output=True, timeout=60, check=True)
+    figures = wait_for(
+        lambda: ask_agent(programs, "/metrics"), lambda text: "log_shipped_bytes_total 0.0" not in text, "bytes shipped"
+    )
+    for line in ("draas_agent_linked 1.0", 'draas_agent_allocations{state="running"} 0.0', "draas_agent_cpu_cores "):
+        assert line in figures
+    assert float(re.findall(r"^draas_agent_disk_total_bytes (.+)$", figures, re.MULTILINE)[0]) > 0
+
+
+def test_an_agents_port_that_is_in_use_is_one_line(programs: Programs, tmp_path: Path) -> None:
+    words = ("agent", "--url", programs.url, "--token", programs.token, "--data-dir", str(tmp_path))
+    environ = clean_environ(tmp_path) | {"AGENT_PORT": str(programs.port)}
+    ended = subprocess.run((*DRAAS, *words), env=environ, capture_output=True, text=True, timeout=60, check=False)
+    told = f"cannot serve health and metrics on 127.0.0.1:{programs.port}: Address already in use; choose another with AGENT_PORT or --port"
+    assert (ended.returncode, ended.stderr.strip().splitlines()[-1:]) == (2, [f"draas: {told}"])
+    assert not (tmp_path / "agent" / "identity.json").exists()  # told before the token is used
+
+
+async def test_beyond_loopback_the_figures_need_their_key(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with health_page(("0.0.0.0", port), tmp_path, Figures), aiohttp.ClientSession() as http:
+        key = (tmp_path / "metrics.key").read_text().strip()
+        assert (tmp_path / "metrics.key").stat().st_mode & 0o777 == 0o600
+        for path, given, status in (
+            ("/healthz", None, 200),
+            ("/metrics", None, 401),
+            ("/metrics", "Bearer wrong", 401),
+            ("/metrics", f"Basic {key}", 401),
+            ("/metrics", f"Bearer {key}", 200),
+            ("/", f"Bearer {key}", 404),
+        ):
+            headers = {"Authorization": given} if given is not None else {}
+            async with http.get(f"http://127.0.0.1:{port}{path}", headers=headers) as answer:
+                assert (path, given, answer.status) == (path, given, status)
+    async with health_page(("0.0.0.0", port), tmp_path, Figures):
+        assert (tmp_path / "metrics.key").read_text().strip() == key  # the same after a restart

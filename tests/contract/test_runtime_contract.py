@@ -1,10 +1,12 @@
 """What every Runtime must do, run over the fake and the real ones (tests/contract/runtimes.py)."""
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 import runtimes
 from runtimes import KINDS, Place
@@ -13,6 +15,7 @@ from draas.agent.runtimes.runtime import Exited, Runtime, RuntimeFailure
 from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.resources import MIB
+from draas.testing.builders import a_service
 from draas.testing.engine import PrivateEngine
 from draas.wire.link import Assignment
 from draas.wire.records import Stream, payload_bytes, unpack
@@ -371,3 +374,106 @@ async def test_a_refused_host_command_never_starts(runtime: Runtime, place: Plac
             await step
         assert failure.value.cause is Cause.REFUSED
     assert place.traces(one.id) == []
+
+
+# --- replicas of apps ---
+
+HTTPD = ("httpd", "-f", "-p", "8080")
+
+
+@pytest.fixture
+def beside(engine: PrivateEngine | None) -> Iterator[None]:
+    """In the engine's network, as an agent beside it."""
+    with engine.inside() if engine is not None else contextlib.nullcontext():
+        yield
+
+
+async def test_a_runtime_without_replicas_refuses_them_in_one_sentence(runtime: Runtime, place: Place) -> None:
+    one = place.assignment(HTTPD, id=fresh_id(), service=a_service())
+    if place.serves:
+        await runtime.prepare(one, lambda _: None)
+        await runtime.start(one)
+        assert place.running(one.id)
+        return
+    for step in (runtime.prepare(one, lambda _: None), runtime.start(one), runtime.door(one.id)):
+        with pytest.raises(RuntimeFailure, match="apps run in containers") as failure:
+            await step
+        assert failure.value.cause is Cause.REFUSED
+    assert place.traces(one.id) == []
+
+
+async def serve(runtime: Runtime, place: Place, command: str | tuple[str, ...] = HTTPD) -> Assignment | None:
+    """A replica that runs; None where this runtime has none."""
+    one = place.assignment(command, id=fresh_id(), service=a_service())
+    if not place.serves:
+        with pytest.raises(RuntimeFailure):
+            await runtime.start(one)
+        return None
+    await runtime.prepare(one, lambda _: None)
+    await runtime.start(one)
+    return one
+
+
+@pytest.mark.usefixtures("beside")
+async def test_a_replicas_door_leads_to_its_port(runtime: Runtime, place: Place) -> None:
+    if (one := await serve(runtime, place)) is None:
+        return
+    door = await runtime.door(one.id)
+    host, _, port = door.endpoint.rpartition(":")
+    for address in ((host, int(port)), (door.host, door.port), *([door.published] if door.published else ())):
+        await until_answers(*address)
+    assert {listener.port for listener in await runtime.listeners(one.id) or ()} == {8080}
+    await runtime.stop(one.id, 0)
+    with pytest.raises(RuntimeFailure):
+        await runtime.door(one.id)
+
+
+async def until_answers(host: str, port: int) -> None:
+    """Wait until HTTP is spoken there: what publishes a port accepts before anything listens behind it."""
+    deadline = clock.monotonic() + DEADLINE_S
+    line = b""
+    while not line.startswith(b"HTTP/"):
+        assert clock.monotonic() < deadline, f"{host}:{port} said {line!r}"
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(host, port)
+            writer.write(b"GET / HTTP/1.0\r\n\r\n")
+            line = await reader.readline()
+            writer.close()
+
+
+async def test_commands_run_inside_a_replica(runtime: Runtime, place: Place) -> None:
+    if (one := await serve(runtime, place)) is None:
+        return
+    ran = await runtime.execute(one.id, ("echo", "well"), 10)
+    assert (ran.exit_code, ran.output.strip()) == (0, "well")
+    assert (await runtime.execute(one.id, ("no-such-program",), 10)).exit_code in (126, 127)
+    with pytest.raises(TimeoutError):
+        await runtime.execute(one.id, ("sleep", "60"), 0.3)
+    assert not await runtime.frozen(one.id)
+
+
+async def test_what_replicas_use_is_known(runtime: Runtime, place: Place) -> None:
+    if (one := await serve(runtime, place)) is None:
+        assert await runtime.used([AllocationId("unknown")]) == {}
+        return
+    found = await runtime.used([one.id, AllocationId("unknown")])
+    assert list(found) == [one.id]
+    assert found[one.id].cpu_s >= 0
+    assert found[one.id].memory_bytes > 0
+
+
+async def test_what_a_replicas_image_is_exactly_is_told(runtime: Runtime, place: Place) -> None:
+    one = place.assignment(HTTPD, id=fresh_id(), service=a_service())
+    one = msgspec.structs.replace(one, image=place.image or "shop:1")
+    pinned: list[str] = []
+    if not place.serves:
+        with pytest.raises(RuntimeFailure):
+            await runtime.prepare(one, lambda _: None, pinned.append)
+        assert pinned == []
+        return
+    await runtime.prepare(one, lambda _: None, pinned.append)
+    assert len(set(pinned)) == 1
+    assert "sha256:" in pinned[0]
+    again: list[str] = []
+    await runtime.prepare(msgspec.structs.replace(one, image=pinned[0]), lambda _: None, again.append)
+    assert set(again) == set(pinned)

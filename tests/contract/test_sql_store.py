@@ -18,12 +18,14 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import Pool
 from store_crashes import STEPS_BEFORE, WAYS
 from store_samples import AT, FULL_APP, ended, queued, running, step, writes
+from store_samples import event as one_event
 
 from draas.model.job import JobId, JobState
 from draas.model.plan import Plan
 from draas.store.sql import SqlStore
 from draas.store.sql_migrate import SCRIPTS, migrate, run_alembic
 from draas.store.sql_schema import REVISION
+from draas.store.sql_writer import PRUNE_AT_ONCE, PRUNE_EVERY_S
 from draas.store.store import JobFilter, Snapshot, StoreFailure, Write
 
 HERE = Path(__file__).parent
@@ -365,6 +367,23 @@ async def test_commits_are_flushed(connections: list[sqlite3.Connection]) -> Non
     assert writer.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
     with pytest.raises(sqlite3.OperationalError, match="readonly"):
         reader.execute("DELETE FROM events")
+
+
+async def test_many_old_events_go_some_at_a_time(tmp_path: Path) -> None:
+    at = [AT]
+    store = SqlStore(tmp_path, now=lambda: at[0], events_kept_s=100)
+    await store.open()
+    many = 2 * PRUNE_AT_ONCE + 500
+    await store.commit(writes(events=tuple(replace(one_event(1), at=AT) for _ in range(many))))
+    at[0] += 101
+    left = []
+    for _ in range(4):
+        at[0] += PRUNE_EVERY_S
+        await store.commit(writes())
+        left.append(len(await store.events(0, many)))
+    assert left == [many - PRUNE_AT_ONCE, many - 2 * PRUNE_AT_ONCE, 0, 0]
+    assert await store.commit(writes()) == many
+    await store.close()
 
 
 def _content(path: Path, make: Callable[[Connection], None]) -> list[tuple[object, ...]]:

@@ -27,7 +27,17 @@ from draas.model.job import Job, JobId, JobState
 from draas.model.plan import Plan
 from draas.store.memory import Medium, MemoryStore
 from draas.store.sql import SqlStore
-from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, JoinToken, Key, Store, StoreFailure, Write
+from draas.store.store import (
+    ANSWERS_KEPT_S,
+    EVENTS_KEPT_S,
+    Answer,
+    JobFilter,
+    JoinToken,
+    Key,
+    Store,
+    StoreFailure,
+    Write,
+)
 
 
 class Place(Protocol):
@@ -396,6 +406,32 @@ async def test_events_are_numbered_without_a_gap(place: Place, store: Store) -> 
     assert await again.commit(writes(events=(event(4),))) == 4
     assert [one.number for one in await again.events(2, 10)] == [3, 4]
     await again.close()
+
+
+async def test_events_are_kept_for_a_month_and_their_numbers_never_come_again(place: Place, store: Store) -> None:
+    await store.commit(writes(events=tuple(event(number, "ab"[number % 2]) for number in range(1, 6))))
+    place.at = AT + 3 + EVENTS_KEPT_S
+    assert await store.commit(writes(events=(replace(event(6), at=place.at),))) == 6
+    assert [one.number for one in await store.events(0, 10)] == [3, 4, 5, 6]
+    assert [one.number for one in await store.events(0, 1)] == [3]
+    assert [one.number for one in await store.events(3, 2)] == [4, 5]
+    assert [one.number for one in await store.events(2, 10, "b")] == [3, 5]
+    await store.close()
+    place.at += 1000
+    again = place.store()
+    assert (await again.open()).last_event == 6
+    assert [one.number for one in await again.events(0, 10)] == [6]
+    place.at += EVENTS_KEPT_S
+    assert await again.commit(writes(events=(replace(event(7), at=place.at),))) == 7
+    assert [(one.number, one.event.at) for one in await again.events(0, 10)] == [(7, place.at)]
+    await again.close()
+
+
+async def test_an_event_of_a_wrong_clock_keeps_no_other(place: Place, store: Store) -> None:
+    await store.commit(writes(events=(replace(event(1), at=AT + 10 * EVENTS_KEPT_S), event(2))))
+    place.at = AT + 3 + EVENTS_KEPT_S
+    await store.commit(Write())
+    assert [one.number for one in await store.events(0, 10)] == [1]
 
 
 async def test_the_detail_of_an_event_keeps_its_types(store: Store) -> None:

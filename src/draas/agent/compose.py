@@ -10,6 +10,7 @@ import structlog
 from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
 from draas.agent.main import Agent
+from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
@@ -24,14 +25,39 @@ from draas.model.job import RuntimeName
 log = structlog.get_logger(__name__)
 
 
+class Shown:
+    """Whose figures are shown: none before the machine has joined, and another agent's where it joins again."""
+
+    agent: Agent | None = None
+
+    def figures(self) -> Figures:
+        """The present agent's."""
+        return self.agent.figures() if self.agent is not None else Figures()
+
+
 async def run_agent(config: AgentConfig) -> None:
     """Be this machine's agent until cancelled.
 
     Where the controller refuses the identity that there is, and a join token was given, it joins again.
-    Raises DraasError where it cannot join, LinkRefused where the controller does not want it.
+    Raises DraasError where it cannot join, LinkRefused where the controller does not want it,
+    Invalid where health and metrics cannot be served as asked.
     """
+    if config.health is None:
+        await _run(config, Shown())
+        return
+    from draas.agent.shell.health_page import (
+        health_page,  # what it imports costs memory that most agents need not spend
+    )
+
+    shown = Shown()
+    config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    async with health_page(config.health, config.data_dir, shown.figures):
+        await _run(config, shown)
+
+
+async def _run(config: AgentConfig, shown: Shown) -> None:
     try:
-        await _run_as(await ensure_identity(config), config)
+        await _run_as(await ensure_identity(config), config, shown)
     except LinkRefused as refused:
         if config.token is None or not refused.key_refused:
             raise
@@ -40,10 +66,10 @@ async def run_agent(config: AgentConfig) -> None:
             anew = await ensure_identity(config, anew=True)
         except Unauthenticated:  # the token is that of the first join: what matters is why it has to join again
             raise refused from None
-        await _run_as(anew, config)
+        await _run_as(anew, config, shown)
 
 
-async def _run_as(identity: Identity, config: AgentConfig) -> None:
+async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
     towards = _address_towards(identity.url)
     config = replace(config, address=config.address or towards)
@@ -60,7 +86,8 @@ async def _run_as(identity: Identity, config: AgentConfig) -> None:
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
     await _ready_image(docker, config)
-    await Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes).run()
+    shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)
+    await shown.agent.run()
 
 
 async def watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from draas.ingress.config import IngressConfig
+
 HostJobs = Literal["off", "sandboxed", "plain"]
 
 
@@ -27,4 +29,6 @@ class AgentConfig:
     dns_address: str = ""  # this machine's own one where names are answered; empty: loopback
     dns_port: int = 53
     dns_forward: tuple[str, ...] = ()  # whom a DNS node asks for other names than the apps'; none: such are refused
+    health: tuple[str, int] | None = None  # where health and metrics are served; nowhere
+    ingress: IngressConfig | None = None  # of an agent with that role
     isolated: bool = False  # laboratory only: report no load (many agents on one machine see one another's)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from ssl import SSLContext
 from typing import Any
 
@@ -12,18 +13,20 @@ from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.observe import machine
+from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.runtime import Runtime
-from draas.agent.shell.dns import DnsServer
+from draas.agent.shell.dns import DnsServer, stop_dns
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
 from draas.ingress.dns import DnsSetup
+from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
 from draas.model.route import Ingress
-from draas.wire.link import LogChunk, Usages
+from draas.wire.link import LogChunk, Routes, Usages
 
 log = structlog.get_logger(__name__)
 
@@ -48,28 +51,56 @@ class Agent:
         self._dns = _dns_server(config)
         self.core = AgentCore()
         self.link: Link | None = None
+        self._performer: Performer | None = None
+        self._ingress = IngressRunner(config.ingress, self._on_traffic) if config.ingress is not None else None
+
+    def figures(self) -> Figures:
+        """What this agent says of itself to monitoring."""
+        performer, capacity = self._performer, self._facts.capacity
+        return Figures(
+            linked=self.link is not None and self.link.is_linked,
+            states=[local.observed.state for local in self.core.locals.values()],
+            load=self._load,
+            cpu_cores=capacity.cpu_millis / 1000,
+            memory_bytes=capacity.memory_bytes,
+            shipped_bytes=performer.shipped_bytes if performer is not None else 0,
+            waiting_bytes=sum(one.waiting for one in performer.shipments.values()) if performer is not None else 0,
+        )
 
     async def run(self) -> None:
         """Adopt what runs, connect, and go on until cancelled."""
         self._config.data_dir.mkdir(parents=True, exist_ok=True)
         journal = Journal(self._config.data_dir / "assignments.journal")
         async with Tasks("agent") as tasks:
-            performer = Performer(self.core, self._runtimes, journal, tasks, self._send_log, self._on_news)
-            link = self.link = Link(
-                self._target, performer, lambda: self._facts, lambda: self._load, lambda: self._complete
+            performer = self._performer = Performer(
+                self.core, self._runtimes, journal, tasks, self._send_log, self._on_news
             )
-            if self._dns is not None:
-                link.on_routes = self._dns.take
-                tasks.spawn(self._dns.run(), "dns")
+            link = self.link = Link(
+                self._target, performer, self._facts_now, lambda: self._load, lambda: self._complete
+            )
+            if self._dns is not None or self._ingress is not None:
+                link.on_routes = self._on_routes
             try:
                 await self._look(performer)
                 self._complete = await performer.adopt(self._away())
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 tasks.spawn(self._measure_often(performer, link), "measure")
+                if self._dns is not None:
+                    tasks.spawn(self._dns.run(), "dns")
+                else:
+                    await stop_dns(self._config.data_dir / "dns")
+                if self._ingress is not None:
+                    tasks.spawn(self._ingress.run(), "ingress")
+                else:
+                    await stop_proxies(self._config.data_dir / "ingress")  # of a role that this node had before
                 await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
+                if self._ingress is not None:
+                    await self._ingress.close()
+                if self._dns is not None:
+                    await self._dns.close()
                 journal.close()
                 for runtime in self._runtimes.values():
                     await runtime.close()
@@ -91,6 +122,24 @@ class Agent:
     def _send_log(self, chunk: LogChunk) -> None:
         if self.link is not None:
             self.link.send_log(chunk)
+
+    def _on_traffic(self) -> None:
+        if self.link is not None and self._ingress is not None:
+            self.link.send_traffic(self._ingress.traffic())
+
+    def _on_routes(self, routes: Routes) -> None:
+        if self._ingress is not None:
+            self._ingress.take(routes)
+        if self._dns is not None:
+            self._dns.take(routes)
+
+    def _facts_now(self) -> Facts:
+        ingress = self._ingress.facts if self._ingress is not None else None
+        if self._dns is not None:
+            said = ingress or Ingress()
+            missing = "; ".join(filter(None, (said.missing, self._dns.missing)))
+            ingress = replace(said, dns=self._dns.answers_at, missing=missing)
+        return replace(self._facts, ingress=ingress)
 
     def _on_news(self) -> None:
         if self.link is not None:
@@ -114,11 +163,6 @@ class Agent:
             await asyncio.sleep(MEASURE_S)
             if usages := await performer.measure():
                 link.send_usages(Usages(replicas=usages))
-
-    def _ingress(self) -> Ingress | None:
-        if self._dns is None:
-            return None
-        return Ingress(dns=self._dns.answers_at, missing=self._dns.missing)
 
     def _away(self) -> set[RuntimeName]:
         """Runtimes that could not be used when they were looked at last."""
@@ -144,7 +188,6 @@ class Agent:
             runtimes=tuple(infos),
             images=tuple(images),
             address=config.address,
-            ingress=self._ingress(),
         )
         returned = {info.name for info in infos if info.available} - {
             info.name for info in self._facts.runtimes if info.available

@@ -78,3 +78,16 @@ async def job_id(client: Any, given: str) -> str:
     if not found:
         raise NotFound(f"there is no job {plain(given)[:128]!r}, neither as an id nor as a name")
     return str(found[0]["id"])
+
+
+async def is_app(client: Any, given: str) -> bool:
+    """Whether an app is called so."""
+    from draas.model.errors import Invalid, NotFound
+
+    if given.startswith("j-") or not given:
+        return False
+    try:
+        await client.app(given)
+    except (Invalid, NotFound):
+        return False
+    return True

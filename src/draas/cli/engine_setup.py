@@ -4,6 +4,7 @@ Nothing here is needed for host jobs: whatever cannot be had becomes one line th
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import sys
@@ -139,7 +140,7 @@ async def perform(steps: Sequence[Step], host: str, say: Say) -> int | None:
     for step in steps:
         match step:
             case InstallPackages():
-                await _install(step, say)
+                await install_packages(step.names, say)
             case StartUnit():
                 await _start_unit(step, host, say)
             case StartDaemon():
@@ -193,11 +194,12 @@ async def engine_answers(host: str) -> bool:
     return True
 
 
-async def _install(step: InstallPackages, say: Say) -> None:
-    say(f"installing Debian packages: {' '.join(step.names)}")
+async def install_packages(names: Sequence[str], say: Say) -> None:
+    """Install Debian packages, as root. Raises EngineTrouble with one line where that fails."""
+    say(f"installing Debian packages: {' '.join(names)}")
     await _run("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "update", timeout_s=INSTALL_TIMEOUT_S)
     install = ("apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120", "install", "-y", "--no-install-recommends")
-    await _run(*install, *step.names, timeout_s=INSTALL_TIMEOUT_S)
+    await _run(*install, *names, timeout_s=INSTALL_TIMEOUT_S)
 
 
 async def _run(*command: str, timeout_s: float) -> str:
@@ -218,7 +220,8 @@ async def _run(*command: str, timeout_s: float) -> str:
         async with asyncio.timeout(timeout_s):
             output = (await process.communicate())[0].decode(errors="replace")
     except TimeoutError:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            process.kill()
         await process.wait()
         raise EngineTrouble(f"`{' '.join(command)}` took longer than {timeout_s:.0f} s") from None
     if process.returncode:

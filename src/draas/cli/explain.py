@@ -1,21 +1,23 @@
-"""`draas explain`: why a job waits, or why it runs where it runs."""
+"""`draas explain`: why a job or an app is as it is, and where it runs."""
 
 from typing import Any
 
 import click
 
-from draas.cli.calling import call, calling_options, job_id
+from draas.cli.calling import call, calling_options, is_app, job_id
 from draas.cli.output import print_json, print_table
 from draas.cli.text import plain
 
 
 @click.command()
-@click.argument("job", metavar="ID|NAME")
+@click.argument("job", metavar="NAME|ID")
 @calling_options
 def explain(job: str, as_json: bool, quiet: bool, project: str | None) -> None:
-    """Why a job waits, or why it runs where it runs: node by node, in numbers."""
+    """Why a job waits, or runs where it runs, or why an app is as it is: node by node, in numbers. A name is an app's first."""
 
     async def ask(client: Any) -> Any:
+        if await is_app(client, job):
+            return await client.explain_app(job)
         return await client.explain(await job_id(client, job))
 
     told = call(ask)

@@ -36,10 +36,10 @@ async def follow(client: Any, id: str, *, quiet: bool, **match: Any) -> None:
         waiting.clear()
 
 
-def be_patient(client: Any, waiting: Waiting) -> None:
-    """From now on wait for a controller that is away; a person at the terminal is told."""
+def be_patient(client: Any, waiting: Waiting, goes_on: str = "the job goes on") -> None:
+    """From now on wait for a controller that is away; a person at the terminal is told, and that the work `goes_on`."""
     client.transport.patience_s = AWAY_PATIENCE_S
-    client.transport.on_away = lambda why: waiting.show(f"{why}; the job goes on, waiting for the controller")
+    client.transport.on_away = lambda why: waiting.show(f"{why}; {goes_on}, waiting for the controller")
 
 
 def say_to_person(text: str) -> None:

@@ -1,10 +1,11 @@
-"""`draas logs`, which is `draas jobs logs` too: a job's output, whole, in part, or followed."""
+"""`draas logs`, which is `draas jobs logs` too: the output of a job or an app, whole, in part, or followed."""
 
 from typing import Any
 
 import click
 
-from draas.cli.calling import call, calling_options, job_id
+from draas.cli.app_follow import show_output
+from draas.cli.calling import call, calling_options, is_app, job_id
 from draas.cli.follow import be_patient, follow, say_to_person
 from draas.cli.output import print_json, program
 from draas.cli.printing import Printing
@@ -12,26 +13,36 @@ from draas.cli.waiting import Waiting
 
 
 @click.command()
-@click.argument("job", metavar="ID|NAME")
-@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the job ends.")
+@click.argument("job", metavar="NAME|ID")
+@click.option("-f", "--follow", "following", is_flag=True, help="Go on until the job ends, or the app is removed.")
 @click.option("--tail", "-n", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @click.option("--since", metavar="TIME", help="Only what is newer: 10m, 2h, or 2026-01-31T09:05:00Z.")
 @click.option("--grep", metavar="RE", help="Only lines that match this regular expression.")
 @click.option("--stdout", "stream", flag_value="stdout", help="Only what was written to stdout.")
 @click.option("--stderr", "stream", flag_value="stderr", help="Only what was written to stderr.")
 @click.option("--attempt", type=click.IntRange(min=1), metavar="N", help="Which attempt (default: the latest).")
+@click.option("--replica", metavar="N|ID", help="Of an app: only this replica (default: all that are there).")
+@click.option("--past", is_flag=True, help="Of an app: also replicas that have ended.")
 @click.option("--timestamps", "-t", is_flag=True, help="Each line's time before it.")
 @calling_options
 def logs(
     job: str, following: bool, timestamps: bool, as_json: bool, quiet: bool, project: str | None, **match: Any
 ) -> None:
-    """A job's output: what it wrote to stdout on stdout, to stderr on stderr.
+    """The output of an app or a job: what it wrote to stdout on stdout, to stderr on stderr.
 
-    By name it is the newest job of that name. Ctrl-C ends the command, not the job.
+    A name is an app's, else that of the newest job of this name. An app's output is that of all its replicas, by time, each line
+    behind its replica's name. Ctrl-C ends the command, not what it shows.
     """
-    flags = {name: f"--{name}" for name in ("tail", "since", "grep", "attempt")}
+    flags = {name: f"--{name}" for name in ("tail", "since", "grep", "attempt", "replica")}
+    of_app = {"replica": match.pop("replica"), "past": match.pop("past")}
 
     async def show(client: Any) -> None:
+        if any(of_app.values()) or (match["attempt"] is None and await is_app(client, job)):
+            wanted = {**of_app, **{name: value for name, value in match.items() if name != "attempt"}}
+            await show_output(
+                client, job, following=following, as_json=as_json, timestamps=timestamps, quiet=quiet, **wanted
+            )
+            return
         id = await job_id(client, job)
         if as_json:
             await _print_lines(client, id, following, match)

@@ -75,6 +75,22 @@ def listen_address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+def health_address(text: object) -> tuple[str, int] | None:
+    """Where the agent serves health and metrics: `PORT` (on 127.0.0.1) or `HOST:PORT`. Raises click.UsageError."""
+    if text in (None, ""):
+        return None
+    given = str(text)
+    try:
+        host, port = listen_address(given if ":" in given else f"127.0.0.1:{given}")
+    except click.UsageError:
+        port = 0
+    if not port:
+        raise click.UsageError(
+            f"AGENT_PORT (--port) must be PORT or HOST:PORT, with a port of 1 to 65535, not {given!r}"
+        )
+    return host, port
+
+
 def node_name(given: str | None) -> str:
     """A node's name: as given, or this machine's."""
     return first(given, env("DRAAS_NODE_NAME")) or socket.gethostname().split(".")[0]
@@ -99,6 +115,20 @@ def agent_options(command: F) -> F:
                 "--dns-forward",
                 metavar="ADDRESS,...",
                 help="Servers that a DNS node asks for other names, or system (DRAAS_DNS_FORWARD; default: refuse them).",
+            ),
+            click.option(
+                "--ingress-http", metavar="PORT", help="Of the ingress role (default 80, or 8080 if 80 is taken)."
+            ),
+            click.option("--ingress-https", metavar="PORT", help="The same for HTTPS (default 443, or 8443)."),
+            click.option(
+                "--ingress-certificates",
+                metavar="FOLDER",
+                help="PEM files for domains of your own (default /etc/draas/certificates).",
+            ),
+            click.option(
+                "--proxy",
+                type=click.Choice(["haproxy", "nginx"]),
+                help="Of the ingress role (default haproxy where it is installed, else nginx).",
             ),
             click.option("--label", multiple=True, metavar="K=V", help="A label of this node; may be repeated."),
             click.option("--cpus", help="Cores for jobs (DRAAS_NODE_CPUS; default: all)."),

@@ -15,23 +15,29 @@ class Printing:
     def __init__(self, *, timestamps: bool = False) -> None:
         self._timestamps = timestamps
         self._last: BinaryIO | None = None
-        self._goes_on: dict[str, bool] = {}
+        self._unfinished: set[str] = set()
         self._flushing = False
         self._broken: OSError | None = None
 
-    def write(self, line: Any) -> None:
-        """One line of the log, as draas.wire.views.LogLineView; notices go to stderr."""
+    def write(self, line: Any, name: str = "") -> None:
+        """One line of the log, as draas.wire.views.LinePart, behind `name`; notices go to stderr."""
         if self._broken is not None:
             raise self._broken
         out: BinaryIO = (sys.stdout if line["stream"] == "stdout" else sys.stderr).buffer
         if self._last is not None and self._last is not out:
             self._last.flush()
         self._last = out
-        stamp = self._timestamps and not self._goes_on.get(line["stream"], False)
-        out.write(
-            (f"{line['at']} ".encode() if stamp else b"") + content_of(line) + (b"" if line["partial"] else b"\n")
-        )
-        self._goes_on[line["stream"]] = line["partial"]
+        begins = name + line["stream"] not in self._unfinished
+        if begins and name and self._unfinished:  # another replica's line has no end yet
+            out.write(b"\n")
+            self._unfinished.clear()
+        stamp = f"{line['at']} " if self._timestamps and begins else ""
+        head = f"{name if begins else ''}{stamp}".encode()
+        out.write(head + content_of(line) + (b"" if line["partial"] else b"\n"))
+        if line["partial"]:
+            self._unfinished.add(name + line["stream"])
+        else:
+            self._unfinished.discard(name + line["stream"])
         if not self._flushing:
             # On the loop's next turn: all lines of one piece from the network are written by then.
             self._flushing = True

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from draas.cli.options import agent_options, node_name
+from draas.cli.options import agent_options, first, node_name, read_file
 from draas.cli.output import cores, program, say, size
 from draas.cli.parent import PARENT
 from draas.cli.probing import sandbox_of
@@ -36,6 +36,7 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     """Until cancelled; done at once where it runs already."""
     from draas.cli.engine_setup import ensure_engine
     from draas.cli.folder import ensure_folder
+    from draas.cli.proxy_setup import ensure_proxy
     from draas.model.job import RuntimeName
     from draas.server.main import running_controller
 
@@ -45,6 +46,8 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
         return
     ensure_folder(config.data_dir)
     outcome = await ensure_engine(say)
+    if "ingress" in roles_of(given):
+        await ensure_proxy(given.get("proxy"), say)
     given = {**given, "allow_host_jobs": await host_jobs(given, config, has_engine=outcome.answers)}
     if not outcome.answers:
         config = replace(config, runtime_without_nodes=RuntimeName.PROCESS)
@@ -68,7 +71,7 @@ async def host_jobs(given: Mapping[str, Any], config: Any, *, has_engine: bool) 
 
     Without a sandbox only where nobody but this machine's own users reach the controller.
     """
-    from draas.server.access import is_loopback
+    from draas.lib.addresses import is_loopback
 
     chosen = given.get("allow_host_jobs") or os.environ.get("DRAAS_ALLOW_HOST_JOBS")
     if chosen or has_engine:
@@ -185,14 +188,19 @@ def remember(controller: Any) -> None:
 
 def agent_arguments(given: Mapping[str, Any]) -> list[str]:
     """The agent's flags again, for its own process."""
-    flags = {
-        "name": "--name", "role": "--role", "cpus": "--cpus", "memory_mb": "--memory-mb", "dns_port": "--dns-port",
-        "dns_forward": "--dns-forward",
-    }  # fmt: skip
-    words = [f"{flag}={given[name]}" for name, flag in flags.items() if given.get(name) is not None]
+    flags = {"name": "--name", "cpus": "--cpus", "memory_mb": "--memory-mb", "proxy": "--proxy"}
+    flags |= {"dns_port": "--dns-port", "dns_forward": "--dns-forward"}
+    flags |= {f"ingress_{kind}": f"--ingress-{kind}" for kind in ("http", "https", "certificates")}
+    words = [f"--role={','.join(roles_of(given))}"]
+    words += [f"{flag}={given[name]}" for name, flag in flags.items() if given.get(name) is not None]
     if given.get("allow_host_jobs"):
         words.append(f"--allow-host-jobs={given['allow_host_jobs']}")
     return [*words, *(f"--label={label}" for label in given.get("label") or ())]
+
+
+def roles_of(given: Mapping[str, Any]) -> list[str]:
+    """As the flag or the agent's file says; a machine that is all of a cluster is its ingress, too."""
+    return str(first(given.get("role"), read_file("agent", None).get("role"), "worker,builder,ingress")).split(",")
 
 
 async def keep_agent(arguments: list[str], variables: Mapping[str, str]) -> None:

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from draas.client.apps import AppCalls
+from draas.client.apps import given as _query
 from draas.client.settings import Settings, load_settings
 from draas.client.transport import Parameters, Transport
 from draas.lib import clock
@@ -39,7 +41,7 @@ class Followed(NamedTuple):
     line: LogLineView | None = None
 
 
-class Client:
+class Client(AppCalls):
     """`async with Client() as client:` speaks to the controller of the environment or of config.toml.
 
     `patience_s` is how long a controller that is away is waited for. Methods raise DraasError.
@@ -239,10 +241,6 @@ def _job(id: str, rest: str = "") -> str:
 
 def _node(id_or_name: str) -> str:
     return f"/api/nodes/{quote(id_or_name, safe='')}"
-
-
-def _query(**given: str | list[str] | None) -> Parameters:
-    return {name: value for name, value in given.items() if value is not None}
 
 
 def _log_query(

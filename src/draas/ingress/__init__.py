@@ -1,1 +1,1 @@
-"""Ingress: routes to proxy configuration (pure), and the proxy kept running by it."""
+"""Routes to a proxy's configuration (pure text), and the proxy that runs by it."""

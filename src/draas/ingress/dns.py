@@ -64,13 +64,13 @@ def forwards(setup: DnsSetup) -> bool:
     return bool(setup.forward) and not ipaddress.ip_address(setup.address).is_global
 
 
-def render_arguments(setup: DnsSetup, domain: str, hosts_file: str, pid_file: str) -> tuple[str, ...]:
+def render_arguments(setup: DnsSetup, domain: str, hosts_file: str) -> tuple[str, ...]:
     """dnsmasq's arguments: no DHCP, no configuration but these."""
     words = [
         "--keep-in-foreground",
         "--conf-file=/dev/null",
-        "--log-facility=-",
-        f"--pid-file={pid_file}",
+        "--log-facility=/dev/null",  # why it cannot start goes to stderr all the same
+        "--pid-file=",
         f"--port={setup.port}",
         f"--listen-address={setup.address}",
         "--bind-interfaces",

@@ -23,6 +23,7 @@ class Policy:
     log_cap_bytes: int = 100_000_000
     job_retention_s: float = 30 * 86400.0
     log_retention_s: float = 14 * 86400.0
+    event_retention_s: float = 30 * 86400.0
     placements_per_tick: int = 256  # keeps a tick, and so the wait of an API call, short
     apps_domain: str = "localhost"  # an app's name under it leads to it; browsers resolve *.localhost to themselves
     default_image: str = SAMPLE_IMAGE  # of container jobs that name none

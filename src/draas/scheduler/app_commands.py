@@ -28,7 +28,7 @@ def put_app(command: PutApp, old: App | None, others: Iterable[App], apps_domain
             project=command.project,
             created_at=now,
             spec=spec,
-            wanted=spec.min_replicas,
+            wanted=_at_first(spec),
             releases=(_release(1, spec, now),),
         )
         return Plan(apps=(app,), events=(app_event("app.created", app, now),))
@@ -39,7 +39,8 @@ def put_app(command: PutApp, old: App | None, others: Iterable[App], apps_domain
     app = replace(old, spec=spec)
     if (spec.min_replicas, spec.max_replicas) != (old.spec.min_replicas, old.spec.max_replicas):
         wanted = min(max(old.wanted, spec.min_replicas), spec.max_replicas)
-        app = _scale(app, wanted, "the app's replicas were set", now)
+        if wanted != old.wanted or (old.wanted == 0 and not old.sleeping):
+            app = _scale(app, max(wanted, _at_first(spec)), "the app's replicas were set", now)
     newest = old.newest
     if not same_release(spec, old.spec) or (newest is not None and newest.state is ReleaseState.FAILED):
         number = newest.number + 1 if newest is not None else 1
@@ -53,7 +54,7 @@ def scale_app(command: ScaleApp, app: App, now: float) -> Plan:
     spec, count = app.spec, command.replicas
     if spec.autoscale is None:
         spec = replace(spec, min_replicas=count, max_replicas=count)
-    else:
+    elif count:
         spec = replace(spec, min_replicas=min(spec.min_replicas, count), max_replicas=max(spec.max_replicas, count))
     scaled = _scale(replace(app, spec=spec), count, "asked for", now)
     return _changed(app, scaled, now)
@@ -122,6 +123,11 @@ def decide_canary(command: DecideCanary, app: App, now: float) -> Plan:
 def remove_app(app: App, now: float) -> Plan:
     """All of it goes, once its replicas have stopped."""
     return EMPTY if app.removing else _changed(app, replace(app, removing=True), now, kind="app.removing")
+
+
+def _at_first(spec: AppSpec) -> int:
+    """How many an app starts with. One that may sleep is tried first: nobody knows yet whether its image runs."""
+    return max(spec.min_replicas, min(1, spec.max_replicas))
 
 
 def _scale(app: App, wanted: int, reason: str, now: float) -> App:

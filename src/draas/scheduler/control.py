@@ -108,6 +108,10 @@ class Control:
         """Why `job` is where it is."""
         return explain.explain(self.fleet, self.queue, job, now, self.cluster.nodes.values(), self.held)
 
+    def explain_app(self, app: App, now: float) -> Explanation:
+        """Why `app` is as it is."""
+        return explain.explain_app(self.fleet, app, now, self.cluster.nodes.values(), self.held)
+
     # --- what agents say ---
 
     def connect(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from draas.model.allocation import Allocation, NodeId
+from draas.model.app import App
 from draas.model.explanation import Explanation, Verdict
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Node
@@ -12,6 +13,7 @@ from draas.model.resources import Resources
 from draas.scheduler.ask import Ask, ask_of
 from draas.scheduler.filters import fitness_lacks, node_lacks, resource_lacks
 from draas.scheduler.fleet import Fleet
+from draas.scheduler.place_replicas import ask_of_app
 from draas.scheduler.queue import Queue
 from draas.scheduler.score import Floats, load_part
 
@@ -39,6 +41,27 @@ def explain(
     possible = bool(fleet.ranking(ask_of(job.spec)).able.any())
     summary = _why_queued(job, verdicts, ahead, now, possible=possible, waits_for_room=job.id in held_nodes.values())
     return Explanation(job_id=job.id, state=job.state, summary=summary, ahead=ahead, verdicts=verdicts)
+
+
+def explain_app(
+    fleet: Fleet, app: App, now: float, nodes: Iterable[Node], held_nodes: Mapping[NodeId, JobId]
+) -> Explanation:
+    """Why `app` is as it is, and for each node whether it could take one more replica now."""
+    fleet.settle(now)
+    release = app.rolling or app.release(app.live) or app.newest
+    spec, image = (release.spec, release.image) if release is not None else (app.spec, "")
+    verdicts = _judge(fleet, ask_of_app(spec, image), spec.resources, nodes, held_nodes)
+    where = ", ".join(f"{one.id} on {one.allocation.node_name}" for one in app.replicas) or "no replica"
+    summary = (
+        f"it is {app.state}{f' ({app.reason})' if app.reason else ''}, {app.wanted} wanted; there {_is(app)} {where}"
+    )
+    return Explanation(
+        job_id=JobId(app.id), state=app.state, summary=summary, verdicts=tuple(sorted(verdicts, key=_best_first))
+    )
+
+
+def _is(app: App) -> str:
+    return "are" if len(app.replicas) > 1 else "is"
 
 
 def _best_first(verdict: Verdict) -> tuple[bool, float, str]:
@@ -91,19 +114,34 @@ def _count_ahead(queue: Queue, job: Job) -> int:
 
 
 def _verdicts(fleet: Fleet, job: Job, nodes: Iterable[Node], held_nodes: Mapping[NodeId, JobId]) -> list[Verdict]:
-    ask, held = ask_of(job.spec), job.current
+    held = job.current
+    own = held.node_id if held is not None else None
+    return _judge(fleet, ask_of(job.spec), job.spec.resources, nodes, held_nodes, own_node=own, own_job=job.id)
+
+
+def _judge(
+    fleet: Fleet,
+    ask: Ask,
+    resources: Resources,
+    nodes: Iterable[Node],
+    held_nodes: Mapping[NodeId, JobId],
+    *,
+    own_node: NodeId | None = None,
+    own_job: JobId | None = None,
+) -> list[Verdict]:
+    """Each node judged for `ask`; on `own_node` it holds its resources already."""
     scores = fleet.ranking(ask).scores
     images = _image_parts(fleet, ask)
     calm_exists = bool((fleet.ranking(ask).able & fleet.books.calm[: fleet.books.count]).any())
     verdicts = []
     for node in nodes:
-        own = held is not None and held.node_id == node.id
-        room = fleet.room(node.id) + (job.spec.resources if own else Resources())
+        own = own_node == node.id
+        room = fleet.room(node.id) + (resources if own else Resources())
         lacks = [*node_lacks(node), *fitness_lacks(ask.shape, node)]
-        lacks += resource_lacks(job.spec.resources, room, node.facts.capacity)
+        lacks += resource_lacks(resources, room, node.facts.capacity)
         if not lacks and not own and calm_exists and fleet.is_busy(node.id):
             lacks.append(BUSY)
-        if not lacks and held_nodes.get(node.id, job.id) != job.id:
+        if not lacks and held_nodes.get(node.id, own_job) != own_job:
             lacks.append(f"it is kept free for job {held_nodes[node.id]}, which has waited for room for long")
         if lacks:
             verdicts.append(Verdict(node=node.name, fits=False, lacks=tuple(lacks)))

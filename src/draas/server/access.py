@@ -1,6 +1,5 @@
 """Access: keys, roles and the one table of what each route needs. Default deny."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from draas.lib import clock, ids
+from draas.lib.addresses import is_loopback
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
 from draas.server.services.controller import Controller
 from draas.store.store import Key, Role, Write
@@ -50,6 +50,23 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/jobs/{id}/cancel"): _DEPLOY,
     ("POST", "/api/jobs/{id}/retry"): _DEPLOY,
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
+    ("GET", "/api/apps"): _VIEW,
+    ("POST", "/api/apps/rebalance"): _DEPLOY,
+    ("PUT", "/api/apps/{name}"): _DEPLOY,
+    ("GET", "/api/apps/{name}"): _VIEW,
+    ("DELETE", "/api/apps/{name}"): _DEPLOY,
+    ("POST", "/api/apps/{name}/plan"): _VIEW,
+    ("GET", "/api/apps/{name}/watch"): _VIEW,
+    ("GET", "/api/apps/{name}/releases"): _VIEW,
+    ("GET", "/api/apps/{name}/replicas"): _VIEW,
+    ("GET", "/api/apps/{name}/scalings"): _VIEW,
+    ("GET", "/api/apps/{name}/logs"): _VIEW,
+    ("GET", "/api/apps/{name}/explain"): _VIEW,
+    ("POST", "/api/apps/{name}/scale"): _DEPLOY,
+    ("POST", "/api/apps/{name}/restart"): _DEPLOY,
+    ("POST", "/api/apps/{name}/rollback"): _DEPLOY,
+    ("POST", "/api/apps/{name}/canary"): _DEPLOY,
+    ("GET", "/api/schemas/app.json"): _VIEW,
     ("GET", "/api/nodes"): _VIEW,
     ("GET", "/api/nodes/{id}"): _VIEW,
     ("GET", "/api/nodes/{id}/metrics"): _VIEW,
@@ -139,16 +156,6 @@ def _host_name(host: str) -> str:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return ""
-
-
-def is_loopback(name: str) -> bool:
-    """Whether `name` is an address of this machine alone: localhost, 127.0.0.0/8 or ::1."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def check_open(is_open: bool, listen_host: str) -> None:

@@ -14,12 +14,13 @@ from starlette.websockets import WebSocket
 
 import draas
 from draas.lib import clock
+from draas.lib.addresses import is_loopback
 from draas.lib.tasks import Tasks
 from draas.model.allocation import NodeId
 from draas.model.command import DeleteJob
 from draas.model.errors import DraasError, Invalid
 from draas.model.job import JobId
-from draas.server.access import authenticate_node, check_open, first_admin_key, is_loopback
+from draas.server.access import authenticate_node, check_open, first_admin_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig
@@ -63,7 +64,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificates = _certificates(config)
     listening = _listen(config.host, config.port)
-    store = SqlStore(config.data_dir)
+    store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
     loop.runtime_without_nodes = config.runtime_without_nodes
@@ -85,6 +86,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 is_open=config.is_open,
                 ca_pem=certificates.ca_pem if certificates else "",
                 fingerprint=certificates.fingerprint if certificates else "",
+                apps_domain=config.policy.apps_domain,
             )
             server = _server(create_app(loop, app_config, _link(loop, hub)), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")

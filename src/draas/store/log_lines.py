@@ -6,6 +6,8 @@ joined (and a newline put after each that is not partial), lines give the output
 """
 
 from collections.abc import Sequence
+from functools import partial
+from itertools import repeat
 
 from draas.store.grep import compile_grep
 from draas.store.logs import Line, Query
@@ -13,6 +15,7 @@ from draas.wire.records import Stream, pack, spans, unpack
 
 MAX_LINE_BYTES = 64 * 1024
 _STREAMS = {int(stream): stream for stream in Stream}
+_line_of = partial(tuple.__new__, Line)
 
 
 class LineCutter:
@@ -38,12 +41,18 @@ class LineCutter:
             whole = data.split(b"\n")
             rest = whole.pop()
             stream, number, is_long = _STREAMS[kind], self.number, len(data) >= MAX_LINE_BYTES
-            for line in whole:
-                if is_long and len(line) >= MAX_LINE_BYTES:
-                    line, number = _cut_pieces(lines, number, at_ms, stream, line)
-                lines.append(Line(number, at_ms, stream, line))
-                number += 1
-                at_ms = record_ms
+            if is_long or at_ms != record_ms:
+                for line in whole:
+                    if len(line) >= MAX_LINE_BYTES:
+                        line, number = _cut_pieces(lines, number, at_ms, stream, line)
+                    lines.append(Line(number, at_ms, stream, line))
+                    number += 1
+                    at_ms = record_ms
+            else:
+                # Without a loop of our own, for the million lines of one job: a third of the time.
+                end = number + len(whole)
+                lines += map(_line_of, zip(range(number, end), repeat(at_ms), repeat(stream), whole, repeat(False)))
+                number = end
             if is_long and len(rest) >= MAX_LINE_BYTES:
                 rest, number = _cut_pieces(lines, number, at_ms, stream, rest)
             self.number = number

@@ -1,7 +1,9 @@
 """MemoryStore: the Store without a disk, for tests and simulations. It passes the same contract suite as SqlStore."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from draas.lib import clock
 from draas.model.allocation import NodeId
@@ -10,6 +12,7 @@ from draas.model.job import Job, JobId
 from draas.model.node import Node
 from draas.store.store import (
     ANSWERS_KEPT_S,
+    EVENTS_KEPT_S,
     Answer,
     JobFilter,
     JoinToken,
@@ -29,6 +32,7 @@ class Medium:
     trouble: str = ""
     epoch: int = 0
     last_seq: int = 0
+    last_event: int = 0
     jobs: dict[JobId, Job] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     apps: dict[AppId, App] = field(default_factory=dict)
@@ -39,11 +43,17 @@ class Medium:
 
 
 class MemoryStore:
-    """Implements draas.store.store.Store on a `medium`. `now` gives Unix seconds, by which old answers and tokens are forgotten."""
+    """Implements draas.store.store.Store on a `medium`. `now` gives Unix seconds, by which what is old is forgotten."""
 
-    def __init__(self, medium: Medium | None = None, now: Callable[[], float] = clock.now) -> None:
+    def __init__(
+        self,
+        medium: Medium | None = None,
+        now: Callable[[], float] = clock.now,
+        events_kept_s: float = EVENTS_KEPT_S,
+    ) -> None:
         self.medium = medium or Medium()
         self._now = now
+        self._events_kept_s = events_kept_s
         self._epoch = 0
 
     async def open(self) -> Snapshot:
@@ -60,7 +70,7 @@ class MemoryStore:
             tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
             next_seq=medium.last_seq + 1,
             epoch=self._epoch,
-            last_event=len(medium.events),
+            last_event=medium.last_event,
         )
 
     async def commit(self, write: Write) -> int:
@@ -81,9 +91,9 @@ class MemoryStore:
         medium.tokens.update({token.digest: token for token in write.tokens})
         medium.answers.update({answer.key: answer for answer in write.answers})
         medium.events += [
-            NumberedEvent(number=number, event=event)
-            for number, event in enumerate(plan.events, len(medium.events) + 1)
+            NumberedEvent(number=number, event=event) for number, event in enumerate(plan.events, medium.last_event + 1)
         ]
+        medium.last_event += len(plan.events)
         for job_id in plan.gone_jobs:
             medium.jobs.pop(job_id, None)
         for node_id in plan.gone_nodes:
@@ -95,7 +105,7 @@ class MemoryStore:
         for digest in write.gone_tokens:
             medium.tokens.pop(digest, None)
         self._prune()
-        return len(medium.events)
+        return medium.last_event
 
     def _prune(self) -> None:
         now = self._now()
@@ -103,6 +113,8 @@ class MemoryStore:
             del self.medium.answers[answer.key]
         for token in [token for token in self.medium.tokens.values() if token.expires_at < now]:
             del self.medium.tokens[token.digest]
+        kept_from = now - self._events_kept_s
+        self.medium.events = [one for one in self.medium.events if one.event.at >= kept_from]
 
     async def job(self, id: JobId) -> Job | None:
         """See Store.job."""
@@ -125,7 +137,9 @@ class MemoryStore:
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
         """See Store.events."""
         self._check_open()
-        return [one for one in self.medium.events[after:] if project is None or one.event.project == project][:limit]
+        first = bisect_right(self.medium.events, after, key=lambda one: one.number)
+        found = (one for one in self.medium.events[first:] if project is None or one.event.project == project)
+        return list(islice(found, limit))
 
     async def answer(self, key: str) -> Answer | None:
         """See Store.answer."""

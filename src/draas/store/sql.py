@@ -13,7 +13,17 @@ from draas.model.job import Job, JobId
 from draas.store.sql_failures import explain
 from draas.store.sql_reader import SqlReader
 from draas.store.sql_writer import SqlWriter
-from draas.store.store import ANSWERS_KEPT_S, Answer, JobFilter, NumberedEvent, Page, Snapshot, StoreFailure, Write
+from draas.store.store import (
+    ANSWERS_KEPT_S,
+    EVENTS_KEPT_S,
+    Answer,
+    JobFilter,
+    NumberedEvent,
+    Page,
+    Snapshot,
+    StoreFailure,
+    Write,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,14 +32,16 @@ T = TypeVar("T")
 class SqlStore:
     """Implements draas.store.store.Store. `data_dir`/lock keeps others away, `data_dir`/draas.db is for its owner's eyes only.
 
-    `now` gives Unix seconds, by which old answers and tokens are forgotten.
+    `now` gives Unix seconds, by which old answers, tokens and events are forgotten.
     """
 
-    def __init__(self, data_dir: Path, now: Callable[[], float] = clock.now) -> None:
+    def __init__(
+        self, data_dir: Path, now: Callable[[], float] = clock.now, events_kept_s: float = EVENTS_KEPT_S
+    ) -> None:
         self._path = data_dir / "draas.db"
         self._now = now
         self._lock: FolderLock | None = None
-        self._writer = SqlWriter(self._path, now)
+        self._writer = SqlWriter(self._path, now, events_kept_s)
         self._reader = SqlReader(self._path)
         self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None  # the writer's and the reader's
 

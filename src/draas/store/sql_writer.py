@@ -169,9 +169,10 @@ class JobRows:
 class SqlWriter:
     """The only one that changes the database. `open` first; all in one thread."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], events_kept_s: float) -> None:
         self._path = path
         self._now = now
+        self._events_kept_s = events_kept_s
         self._opened: Connection | None = None
         self._cursor: DBAPICursor  # of the same connection
         self._live: dict[JobId, int] = {}  # jobs whose row is there and live, and how many attempts job_nodes knows of
@@ -346,12 +347,17 @@ class SqlWriter:
         )
 
     def _prune(self, now: float) -> None:
-        """Forget old answers, some at a time so that no commit takes long, and tokens that have expired."""
+        """Forget old answers and events, some at a time so that no commit takes long, and tokens that have expired."""
         old = (
             select(answers.c.key).where(answers.c.at < now - ANSWERS_KEPT_S).order_by(answers.c.at).limit(PRUNE_AT_ONCE)
         )
         self._connection.execute(delete(answers).where(answers.c.key.in_(old)))
         self._connection.execute(delete(tokens).where(tokens.c.expires_at < now))
+        first = select(events.c.number, events.c.at).order_by(events.c.number).limit(PRUNE_AT_ONCE).subquery()
+        past = select(first.c.number).where(
+            first.c.at < now - self._events_kept_s
+        )  # in their order, so by no index of times
+        self._connection.execute(delete(events).where(events.c.number.in_(past)))
 
     def _remember(self, rows: JobRows, gone: Sequence[JobId]) -> None:
         for id, attempts in rows.attempts.items():

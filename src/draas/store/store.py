@@ -21,6 +21,7 @@ class StoreFailure(Exception):
 
 
 ANSWERS_KEPT_S = 86400.0  # whoever repeats a request does so within a day
+EVENTS_KEPT_S = 30 * 86400.0  # as long as the jobs that most of them tell of
 
 Role = Literal["viewer", "deployer", "admin", "node"]
 
@@ -129,7 +130,9 @@ class Store(Protocol):
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
 
-    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]: ...
+    async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:
+        """At most `limit` with larger numbers than `after`, in order. Old ones are gone; no number is used twice."""
+        ...
 
     async def answer(self, key: str) -> Answer | None: ...
 

@@ -9,18 +9,21 @@ from dataclasses import replace
 
 from draas.lib import clock
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
-from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
+from draas.model.app import App
+from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
 from draas.model.explanation import Explanation, Verdict
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+from draas.testing.fake_apps import FakeApps
 from draas.testing.fake_logs import FakeLogs
 
 Render = Callable[[Sequence[Job], Sequence[Node]], Reply]
@@ -33,7 +36,7 @@ class FakeController:
         self.logs = FakeLogs()
         self.history = History()
         self.trouble = ""
-        self.commands: list[Command] = []
+        self.commands: list[Command | AppCommand] = []
         self._jobs: dict[JobId, Job] = {}
         self._nodes: dict[NodeId, Node] = {}
         self._keys: dict[str, Key] = {}
@@ -42,6 +45,7 @@ class FakeController:
         self._events: list[NumberedEvent] = []
         self._changed = asyncio.Condition()
         self._seq = 0
+        self.apps_now = FakeApps(lambda: sorted(self._nodes.values(), key=lambda node: node.name))
 
     # --- what the API asks ---
 
@@ -55,6 +59,46 @@ class FakeController:
         if idempotency is not None:
             self._answers[idempotency.key] = (idempotency.digest, reply)
         return reply
+
+    async def command_apps(
+        self, command: AppCommand, render: Callable[[Sequence[App]], Reply], idempotency: Idempotency | None = None
+    ) -> Reply:
+        if self.trouble:
+            raise Unavailable(self.trouble)
+        if idempotency is not None and (before := await self.replay(idempotency)) is not None:
+            return before
+        self.commands.append(command)
+        apps, kind = self.apps_now.carry_out(command)
+        reply = render(apps)
+        if idempotency is not None:
+            self._answers[idempotency.key] = (idempotency.digest, reply)
+        for app in apps:
+            if app.removing:
+                await self.logs.drop([replica.id for replica in (*app.replicas, *app.past)])
+            await self._tell(kind, app.name, app.project)
+        return reply
+
+    async def app(self, name: str) -> App:
+        return self.apps_now.get(name)
+
+    async def apps(self) -> Sequence[App]:
+        return self.apps_now.all
+
+    async def changed_app(self, name: str, seen: App) -> App:
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._app_or_none(name) != seen)
+        return await self.app(name)
+
+    def _app_or_none(self, name: str) -> App | None:
+        return next((app for app in self.apps_now.all if app.name == name), None)
+
+    async def explain_app(self, name: str) -> Explanation:
+        app = await self.app(name)
+        verdicts = tuple(
+            Verdict(node=node.name, fits=False, lacks=("nothing runs here",)) for node in await self.nodes()
+        )
+        summary = app.reason or f"it is {app.state}"
+        return Explanation(job_id=JobId(app.id), state=app.state, summary=summary, verdicts=verdicts)
 
     async def replay(self, idempotency: Idempotency) -> Reply | None:
         found = self._answers.get(idempotency.key)
@@ -179,6 +223,32 @@ class FakeController:
         attempts = (*job.attempts[:-1], last.observe(seen))
         at = None if again else clock.now()
         await self._put(replace(job, state=after, attempts=attempts, finished_at=at), f"job.{after}")
+
+    async def place(self, name: str, node: Node) -> Replica:
+        """A replica of the app's newest release is assigned to `node`."""
+        replica = self.apps_now.place(name, node)
+        await self._tell("app.placed", name)
+        return replica
+
+    async def observe(self, name: str, number: int, **seen: object) -> Replica:
+        """What an agent says of a replica; see FakeApps.observe. The output of one that ended is complete."""
+        replica = self.apps_now.observe(name, number, **seen)
+        if replica.ended:
+            await self.logs.close_output(replica.id)
+        await self._tell("app.observed", name)
+        return replica
+
+    async def go_live(self, name: str) -> App:
+        """The rolling release serves."""
+        app = self.apps_now.go_live(name)
+        await self._tell("app.live", name, app.project)
+        return app
+
+    async def fail_release(self, name: str, reason: str) -> App:
+        """The rolling release fails."""
+        app = self.apps_now.fail(name, reason)
+        await self._tell("app.failed", name, app.project)
+        return app
 
     # --- inside ---
 

@@ -22,6 +22,7 @@ class AgentOn:
         name: str = "",
         labels: Mapping[str, str] | None = None,
         host_jobs: str = "plain",
+        roles: Sequence[str] = ("worker", "builder"),
         program: Sequence[str] = (sys.executable, "-m", "draas"),
     ) -> None:
         self.machine = machine
@@ -29,6 +30,7 @@ class AgentOn:
         self.data_dir = machine.disk / f"draas-{self.name}"
         self._labels = dict(labels or {})
         self._host_jobs = host_jobs
+        self._roles = list(roles)
         self._program = list(program)
         self.process: OnMachine | None = None
 
@@ -43,6 +45,7 @@ class AgentOn:
     def _start(self, *words: str) -> OnMachine:
         labels = [word for label, value in self._labels.items() for word in ("--label", f"{label}={value}")]
         flags = ["--cpus", str(CPUS), "--memory-mb", str(MEMORY_MB), "--name", self.name, *labels]
+        flags += ["--role", ",".join(self._roles)]
         if self._host_jobs != "off":
             flags.append(f"--allow-host-jobs={self._host_jobs}")
         env = {"DRAAS_DATA_DIR": str(self.data_dir), "DRAAS_ADVERTISE": self.machine.address, "DOCKER_HOST": ""}

@@ -68,7 +68,7 @@ def _check_argument(text: object, where: str) -> str:
     return text
 
 
-def _check_command(given: object) -> str | tuple[str, ...]:
+def check_command(given: object) -> str | tuple[str, ...]:
     """A string for the shell or the words of a command. Raises PydanticCustomError."""
     if isinstance(given, str):
         if not given.strip():
@@ -86,7 +86,7 @@ def _check_command(given: object) -> str | tuple[str, ...]:
     return words
 
 
-_COMMAND_SCHEMA = {
+COMMAND_SCHEMA = {
     "anyOf": [
         {"type": "string", "minLength": 1, "maxLength": MAX_ARGUMENT_BYTES, "description": "run by `sh -c`"},
         {
@@ -98,7 +98,7 @@ _COMMAND_SCHEMA = {
         },
     ]
 }
-CommandLine = Annotated[Any, PlainValidator(_check_command), WithJsonSchema(_COMMAND_SCHEMA)]
+CommandLine = Annotated[Any, PlainValidator(check_command), WithJsonSchema(COMMAND_SCHEMA)]
 
 
 def _check_gpu(given: object) -> int:

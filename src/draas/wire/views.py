@@ -246,19 +246,24 @@ class EventView(TypedDict):
     detail: dict[str, str | int | float | bool | None]
 
 
-class LogLineView(TypedDict):
-    """One line of an attempt's output; `partial` where the line goes on in the next event or has no end yet.
+class LinePart(TypedDict):
+    """One line of output; `partial` where the line goes on in the next event or has no end yet.
 
     `base64` is there only where the bytes are no UTF-8 and `text` is an approximation.
     """
 
-    attempt: int
     line: int
     at: str
     stream: str
     text: str
     partial: bool
     base64: NotRequired[str]
+
+
+class LogLineView(LinePart):
+    """One line of an attempt's output."""
+
+    attempt: int
 
 
 class HealthView(TypedDict):

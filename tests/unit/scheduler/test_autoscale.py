@@ -52,7 +52,7 @@ def watch(
         (4, BY_REQUESTS, requests(None), 4),
         (4, BY_REQUESTS, requests(10, whole=False), 4),
         (4, BY_REQUESTS, requests(900, whole=False), 9),
-        (3, Autoscale(requests_per_s=0.1), requests(0.3), 3),
+        (3, Autoscale(requests_per_s=0.1), requests(0.1 * 12), 12),  # 12.000000000000002
         (2, Autoscale(concurrency=10), Figures(concurrency=55, whole=True), 6),
         (2, Autoscale(cpu_percent=50), Figures(cpu_percent=90, measured=2), 4),
         (4, Autoscale(cpu_percent=50), Figures(cpu_percent=90, measured=2), 4),  # two more are starting
@@ -225,6 +225,18 @@ def test_the_highest_of_a_minute_counts_downwards() -> None:
     assert again is not None
     assert again.after == 1
     assert again.at - decided.at >= COOL_DOWN_S
+
+
+def test_peaks_that_leave_the_minute_one_after_another_are_one_step_down_after_a_pause() -> None:
+    scaler, app = Autoscaler(), an_app(8, rules=BY_REQUESTS)
+    peaks, downs = {10: 450, 15: 350, 20: 250}, []
+    for second in range(150):
+        decided = scaler.decide(app, requests(peaks.get(second, 100)), NOW + second)
+        if decided is not None:
+            downs.append(decided)
+            app = replace(app, wanted=decided.after, scaled_at=decided.at)
+    assert [(down.before, down.after) for down in downs] == [(8, 5), (5, 1)]
+    assert downs[1].at - downs[0].at == COOL_DOWN_S
 
 
 def test_what_a_person_sets_stands_for_a_minute() -> None:

@@ -19,7 +19,6 @@ LEASE_GRACE_S = 0.0  # a lease that is over leaves no time to be polite
 # After these an engine that does not answer may still run what it was asked to start. An exclusive job is over only when it is stopped.
 _MAY_RUN = frozenset({Cause.RUNTIME, Cause.DISK, Cause.LEASE})
 _CANCELLED = (Cause.CANCELLED, "cancelled")
-_REPLACED = (Cause.REPLACED, "not wanted any more")
 _STOPPED_AS_FAILED = frozenset({Cause.TIMEOUT, Cause.RUNTIME, Cause.DISK})
 _ENDS = frozenset({AllocationState.SUCCEEDED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST})
 
@@ -122,7 +121,7 @@ class AgentCore:
             self.locals[assignment.id] = local
         local.assignment, local.exclusive, local.wanted = assignment, assignment.exclusive, True
         if assignment.desired is Desired.STOP:
-            self._ask_stop(local, *(_REPLACED if assignment.service is not None else _CANCELLED))
+            self._ask_stop(local, *(_why_replaced(local) if assignment.service is not None else _CANCELLED))
         yield from self._look_after(local)
         yield from self._step(local)
 
@@ -317,6 +316,13 @@ class AgentCore:
         local.observed = observed
         if news:
             self._news[local.id] = None
+
+
+def _why_replaced(local: Local) -> tuple[Cause, str]:
+    """What was wrong with it last is kept: its health goes with its end."""
+    served = local.observed.served
+    trouble = f"; it was not healthy: {served.detail}" if served is not None and served.detail else ""
+    return Cause.REPLACED, f"not wanted any more{trouble}"
 
 
 def _grace_s(local: Local) -> float:

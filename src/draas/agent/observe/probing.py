@@ -81,7 +81,7 @@ async def _ask(
             try:
                 if probe.kind is ProbeKind.HTTP:
                     return await _ask_http(reader, writer, probe, proxied)
-                return await _is_open(reader) if proxied else Outcome(True)
+                return await _is_open(reader, probe.timeout_s) if proxied else Outcome(True)
             finally:
                 writer.close()
     except TimeoutError:
@@ -115,10 +115,10 @@ async def _ask_http(
     return Outcome(False, f"GET {probe.path} answered with status {status}")
 
 
-async def _is_open(reader: asyncio.StreamReader) -> Outcome | None:
+async def _is_open(reader: asyncio.StreamReader, timeout_s: float) -> Outcome | None:
     """Whether what accepted has somebody behind it."""
     try:
-        async with asyncio.timeout(PROXY_S):
+        async with asyncio.timeout(min(PROXY_S, timeout_s / 2)):
             return Outcome(True) if await reader.read(1) else None
     except TimeoutError:
         return Outcome(True)

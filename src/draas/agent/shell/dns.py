@@ -5,7 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,10 @@ from draas.ingress.dns import (
     render_arguments,
     render_hosts,
 )
+from draas.ingress.folder import start_daemon
+from draas.ingress.proxy import ProxyTrouble
 from draas.lib.backoff import full_jitter
+from draas.lib.ids import digest
 from draas.lib.values import replace
 from draas.wire.link import Routes
 
@@ -31,12 +34,17 @@ PROGRAM = "dnsmasq"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not on every user's PATH
 AGAIN_BASE_S = 0.5
 AGAIN_CAP_S = 30.0
-STOP_S = 5.0
+LOOK_S = 1.0  # how soon its death is noticed
 STEADY_S = 0.3  # one that cannot bind its port ends at once
+STOP_S = 5.0
+POLL_S = 0.05
 
 
 class DnsServer:
-    """Answers names. `take` tells it what; `run` for ever; `answers_at` and `missing` say how it is."""
+    """Answers names. `take` tells it what; `run` for ever; `answers_at` and `missing` say how it is.
+
+    dnsmasq runs on where the agent ends, as containers and the proxy do, and is adopted by the next one.
+    """
 
     def __init__(self, setup: DnsSetup, folder: Path) -> None:
         self.setup = setup
@@ -45,10 +53,6 @@ class DnsServer:
         self._folder = folder
         self._names = Names()
         self._wake = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
-        self._arguments: tuple[str, ...] = ()
-        self._last_words = ""
-        self._listening: asyncio.Future[None] | None = None
 
     def take(self, routes: Routes) -> None:
         """Answer by `routes` from now on."""
@@ -57,8 +61,7 @@ class DnsServer:
 
     async def run(self) -> None:
         """Keep it answering until cancelled. What it knew last is answered at once, before the controller has said anything."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        kept = await asyncio.to_thread(_load, self._kept)
+        kept = await asyncio.to_thread(_load, self._folder)
         if not self._names.domain:  # else the controller was quicker
             self._names = kept
         if self.setup.forward and not forwards(self.setup):
@@ -66,34 +69,23 @@ class DnsServer:
                 "other names are refused: forwarding them on a public address would serve the whole internet",
                 address=self.setup.address,
             )
-        public = _public_folder()
         failures = 0
-        try:
-            await self._end_left_over()
-            while True:
-                try:
-                    ended = await self._serve(public / "hosts")
-                except OSError as error:  # a full disk, or no more processes
-                    self._say_missing(f"dnsmasq cannot be run: {error}")
-                    ended = True
-                failures = failures + 1 if ended else 0
-                if ended:
-                    wait_s = full_jitter(failures, base_s=AGAIN_BASE_S, cap_s=AGAIN_CAP_S, chance=1.0)
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), wait_s)
-        finally:
-            await self._stop()
-            shutil.rmtree(public, ignore_errors=True)
+        while True:
+            try:
+                ended = await self._serve()
+            except (OSError, ProxyTrouble) as error:  # a full disk, or no more processes
+                self._say_missing(f"dnsmasq cannot be run: {error}")
+                ended = True
+            failures = failures + 1 if ended else 0
+            if ended:
+                await self._wake_within(full_jitter(failures, base_s=AGAIN_BASE_S, cap_s=AGAIN_CAP_S, chance=1.0))
 
-    @property
-    def _kept(self) -> Path:
-        return self._folder / "names.json"
+    async def close(self) -> None:
+        """End it if it answers no app's name; else it runs on."""
+        if not render_hosts(self._names):
+            await stop_dns(self._folder)
 
-    @property
-    def _pid_file(self) -> Path:
-        return self._folder / "dnsmasq.pid"
-
-    async def _serve(self, hosts: Path) -> bool:
+    async def _serve(self) -> bool:
         """Bring dnsmasq to what is wanted, and wait until that changes. Returns whether it ended, or cannot be had."""
         self._wake.clear()
         names, program = self._names, find_program()
@@ -101,82 +93,39 @@ class DnsServer:
             await self._wake.wait()
             return False
         if program is None or names.domain == LOOPBACK_DOMAIN:
-            await self._stop()
+            await stop_dns(self._folder)
             self._say_missing(MISSING if program is None else NO_DOMAIN)
             return True
-        await asyncio.to_thread(_write_names, hosts, self._kept, names)
-        arguments = (program, *render_arguments(self.setup, names.domain, str(hosts), str(self._pid_file)))
-        if self._process is not None and arguments == self._arguments and self._process.returncode is None:
+        hosts = await asyncio.to_thread(_write_names, self._folder, names)
+        arguments = (program, *render_arguments(self.setup, names.domain, str(hosts)))
+        pid = _running(self._folder)
+        if pid is not None and _words(pid) == arguments:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGHUP)
+                os.kill(pid, signal.SIGHUP)
         else:
-            await self._stop()
-            await self._start(arguments)
+            await stop_dns(self._folder)
+            await asyncio.to_thread((self._folder / "daemon.log").unlink, missing_ok=True)
+            await start_daemon(self._folder, _pid_file(self._folder), *arguments)
+            await self._wake_within(STEADY_S)
         return await self._watch()
 
     async def _watch(self) -> bool:
         """Until it ends (True) or its names change (False)."""
-        assert self._process is not None
-        ending = asyncio.ensure_future(self._process.wait())
-        waking = asyncio.ensure_future(self._wake.wait())
-        try:
-            done, _ = await asyncio.wait({ending, waking}, timeout=STEADY_S, return_when=asyncio.FIRST_COMPLETED)
-            if ending not in done:
-                self._say_answering()
-                await asyncio.wait({ending, waking}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ending.cancel()
-            waking.cancel()
-        if self._process.returncode is None:
-            return False
-        self._say_missing(f"dnsmasq ended ({self._process.returncode}): {self._last_words or 'it said nothing'}")
+        while _running(self._folder) is not None:
+            self._say_answering()
+            if await self._wake_within(LOOK_S):
+                return False
+        told = await asyncio.to_thread(_last_words, self._folder)
+        self._say_missing(f"dnsmasq ended: {told or 'it said nothing'}")
         return True
 
-    async def _start(self, arguments: tuple[str, ...]) -> None:
-        self._arguments = arguments
-        self._last_words = ""
-        self._process = await asyncio.create_subprocess_exec(
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stderr is not None
-        self._listening = asyncio.ensure_future(self._listen(self._process.stderr))
-
-    async def _listen(self, words: asyncio.StreamReader) -> None:
-        with contextlib.suppress(ValueError):  # a line beyond all limits
-            async for line in words:
-                self._last_words = line.decode(errors="replace").strip()[:300]
-
-    async def _stop(self) -> None:
-        process, self._process, self.answers_at = self._process, None, ""
-        if process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
+    async def _wake_within(self, span_s: float) -> bool:
+        """Whether the names changed within `span_s`."""
         try:
-            await asyncio.wait_for(process.wait(), STOP_S)
+            await asyncio.wait_for(self._wake.wait(), span_s)
         except TimeoutError:
-            process.kill()
-            await process.wait()
-        if self._listening is not None:
-            await self._listening
-
-    async def _end_left_over(self) -> None:
-        """End the one that an agent which was killed has left: it holds the port."""
-        try:
-            pid = int(await asyncio.to_thread(self._pid_file.read_text))
-        except (OSError, ValueError):
-            return
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            for _ in range(int(STOP_S / 0.05)):
-                if not _is_ours(pid, self._pid_file):
-                    return
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, sent)
-                await asyncio.sleep(0.05)
+            return False
+        return True
 
     def _say_answering(self) -> None:
         address = f"[{self.setup.address}]" if ":" in self.setup.address else self.setup.address
@@ -195,35 +144,71 @@ def find_program() -> str | None:
     return shutil.which(PROGRAM, path=os.pathsep.join((os.environ.get("PATH", os.defpath), *SBIN)))
 
 
-def _public_folder() -> Path:
-    """A new folder that dnsmasq, which gives up our rights, can read."""
-    parent = "/run" if os.geteuid() == 0 and Path("/run").is_dir() else None
-    folder = Path(tempfile.mkdtemp(prefix="draas-dns-", dir=parent))
-    folder.chmod(0o755)
-    return folder
+async def stop_dns(folder: Path) -> None:
+    """End the dnsmasq of an agent with this folder, if one runs."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for _ in range(round(STOP_S / POLL_S)):
+            if (pid := _running(folder)) is None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sent)
+            await asyncio.sleep(POLL_S)
 
 
-def _is_ours(pid: int, pid_file: Path) -> bool:
+def _pid_file(folder: Path) -> Path:
+    return folder / "dnsmasq.pid"
+
+
+def _public(folder: Path) -> Path:
+    """Where the hosts file is: as root in a place that dnsmasq, which gives up our rights, can read."""
+    if os.geteuid() != 0:
+        return folder
+    return Path("/run") / f"draas-dns-{digest(str(folder))[:12]}"
+
+
+def _running(folder: Path) -> int | None:
+    """The pid of the dnsmasq of this folder, if it lives."""
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        pid = int(_pid_file(folder).read_text())
+    except (OSError, ValueError):
+        return None
+    return pid if f"--addn-hosts={_public(folder) / 'hosts'}" in _words(pid) else None
+
+
+def _words(pid: int) -> Sequence[str]:
+    """A process's command line; empty where there is none, or where it has ended."""
+    try:
+        return tuple(Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1])
     except OSError:
-        return False
-    return f"--pid-file={pid_file}".encode() in words
+        return ()
 
 
-def _load(path: Path) -> Names:
-    """What was kept, to be replaced by the first order that comes."""
+def _last_words(folder: Path) -> str:
+    """What it said last, without its own name in front."""
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=Names)
+        lines = (folder / "daemon.log").read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1].removeprefix("dnsmasq: ")[:300] if lines else ""
+
+
+def _load(folder: Path) -> Names:
+    """What was kept, to be replaced by the first order that comes."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        kept = msgspec.json.decode((folder / "names.json").read_bytes(), type=Names)
     except (OSError, msgspec.MsgspecError):
         return Names()
     return replace(kept, at=(0, 0))
 
 
-def _write_names(hosts: Path, kept: Path, names: Names) -> None:
-    hosts.parent.mkdir(mode=0o755, exist_ok=True)
-    _write(hosts, render_hosts(names).encode(), 0o644)
-    _write(kept, msgspec.json.encode(names), 0o600)
+def _write_names(folder: Path, names: Names) -> Path:
+    """Keep `names` for the next start, and make the hosts file, whose path is returned."""
+    public = _public(folder)
+    public.mkdir(mode=0o755, exist_ok=True)
+    _write(public / "hosts", render_hosts(names).encode(), 0o644)
+    _write(folder / "names.json", msgspec.json.encode(names), 0o600)
+    return public / "hosts"
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:

@@ -75,7 +75,12 @@ class Link:
         self._lease_s = 0.0
         self._told = ("", 0.0)
         self.node_id: str | None = None
-        self.on_routes: Callable[[wire.Routes], None] = lambda _routes: None  # of a node that serves or names apps
+        self.on_routes: Callable[[wire.Routes], None] = _no_ingress
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the controller has welcomed this agent, and the connection holds."""
+        return self._linked
 
     def send_log(self, chunk: wire.LogChunk) -> None:
         """Queue a piece of output. The shipment's window bounds how much is queued."""
@@ -87,6 +92,13 @@ class Link:
         """Queue what replicas use; while there is no link nobody is told, and the next figures make up for it."""
         if self._linked:
             self._out.append(usages)
+            self._wake.set()
+
+    def send_traffic(self, traffic: wire.Traffic) -> None:
+        """Queue the ingress's word; it stands for one that is not sent yet."""
+        if self._linked:
+            self._out = [message for message in self._out if not isinstance(message, wire.Traffic)]
+            self._out.append(traffic)
             self._wake.set()
 
     def on_news(self) -> None:
@@ -207,10 +219,10 @@ class Link:
                 self._performer.feed(e.Ordered(assign=message))
             case wire.Beat(mono=mono):
                 self._performer.feed(e.LeaseRenewed(mono=mono, lease_s=self._lease_s))
-            case wire.LogAck():
-                self._performer.on_log_ack(message)
             case wire.Routes():
                 self.on_routes(message)
+            case wire.LogAck():
+                self._performer.on_log_ack(message)
             case wire.Welcome():
                 raise aiohttp.ClientError("the controller said welcome twice")
 
@@ -235,6 +247,10 @@ class Link:
             told = facts
             self._wake.set()
             await asyncio.sleep(every_s)
+
+
+def _no_ingress(routes: wire.Routes) -> None:
+    """A node that is no ingress any more: the controller will see that in its facts."""
 
 
 def _frames(messages: list[wire.FromAgent]) -> list[bytes]:

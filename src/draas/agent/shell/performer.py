@@ -50,6 +50,7 @@ class Performer:
         self._ways: dict[RuntimeName, Way] = {}
         self._preparing: dict[AllocationId, asyncio.Task[None]] = {}
         self.shipments: dict[AllocationId, Shipment] = {}
+        self.shipped_bytes = 0  # made durable by the controller since the start
         self._renewed: Mapping[AllocationId, float] = {}
         self._linked_ends: Mapping[AllocationId, int] | None = None
 
@@ -108,7 +109,9 @@ class Performer:
         for id, end in ack.ends.items():
             shipment = self.shipments.get(id)
             if shipment is not None:
+                before = shipment.safe
                 shipment.on_ack(end)
+                self.shipped_bytes += max(shipment.safe - before, 0)
 
     # --- instructions ---
 

@@ -8,7 +8,8 @@ from draas.model.allocation import AllocationId
 from draas.wire.link import UNWANTED, LogChunk
 from draas.wire.records import payload_bytes
 
-WINDOW_BYTES = 2 * 1024 * 1024  # sent and not yet durable, per attempt: bounds memory on both sides of the link
+# Sent and not yet durable, per attempt: bounds memory on both sides of the link, and what the lines of another attempt wait behind.
+WINDOW_BYTES = 1024 * 1024
 
 
 class Shipment:
@@ -19,10 +20,21 @@ class Shipment:
         self._runtime = runtime
         self._send = send
         self._safe = 0  # durable at the controller
+        self._sent = 0
         self._acked = asyncio.Event()
         self._rewind = False
         self._linked = asyncio.Event()
         self._unwanted = False
+
+    @property
+    def safe(self) -> int:
+        """How much of it is durable."""
+        return self._safe
+
+    @property
+    def waiting(self) -> int:
+        """How much of it has been sent and is not durable yet."""
+        return max(self._sent - self._safe, 0)
 
     def on_link(self, safe: int | None) -> None:
         """The link is up (again); the controller has the first `safe` bytes, if it said so. What was in flight is sent anew."""
@@ -63,6 +75,7 @@ class Shipment:
                 return None
             self._send(LogChunk(allocation=self._id, offset=offset, records=records))
             offset += payload_bytes(records)
+            self._sent = offset
         return None if self._rewind or not self._linked.is_set() else offset
 
     async def _confirm(self, end: int) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from draas.model.policy import Policy
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiConfig:
@@ -15,4 +17,5 @@ class ApiConfig:
     is_open: bool = False
     ca_pem: str = ""
     fingerprint: str = ""
+    apps_domain: str = Policy().apps_domain
     beat_s: float = 15.0  # silence of an event stream after which a comment keeps proxies from cutting it

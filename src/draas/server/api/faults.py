@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from draas.model.errors import Fault
-from draas.wire.api import TOLD
+from draas.wire import api, app_body
 
 MAX_FAULTS = 20  # nobody reads more, and a batch may have thousands
 _KEY = "[key]"  # pydantic's last step where not a value but the name of an entry is wrong
 
+_PATTERNS = {**api.TOLD, **app_body.TOLD}
 _WORDS = {
     "missing": "is required",
     "string_type": "must be text",
@@ -75,7 +76,7 @@ def _fault(
     if kind == "json_invalid":
         return Fault(path, text[:1].lower() + text[1:])
     if kind == "string_pattern_mismatch":
-        return Fault(path, TOLD.get(context["pattern"], text))
+        return Fault(path, _PATTERNS.get(context["pattern"], text))
     if (words := _WORDS.get(kind)) is not None:
         told = words.format(**context)
         return Fault(path, f"the name {told}" if named else told)

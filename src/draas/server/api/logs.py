@@ -5,8 +5,9 @@ for the first one of a job that is still queued; with `attempt` it ends with tha
 """
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
@@ -28,16 +29,19 @@ from draas.store import logs as stored
 from draas.store.grep import compile_grep
 from draas.store.logs import Line
 from draas.wire.records import Stream
-from draas.wire.views import LogLineView
+from draas.wire.views import LinePart
 
 router = APIRouter(route_class=GuardedRoute, tags=["jobs"])
+StreamName = Literal["stdout", "stderr", "notice"]
+
+_DATA, _PARTIAL = attrgetter("data"), attrgetter("partial")
 
 
 class LogQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     attempt: int | None = Field(None, ge=1, le=10_000, description="default: the latest")
-    stream: Literal["stdout", "stderr", "notice"] | None = None
+    stream: StreamName | None = None
     tail: int | None = Field(None, ge=0, le=1_000_000, description="only the last N lines that match")
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
     grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
@@ -53,7 +57,7 @@ async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) ->
     api, wants_events = api_of(request), sse.wants_events(request)
     job = visible(key_of(request), await api.controller.job(id))
     resume = sse.last_event_id(request, parts=2) if wants_events else None
-    wanted = parse_query(query, clock.now())
+    wanted = parse_query(query.stream, query.tail, query.since, query.grep, clock.now())
     start = resume[0] if resume is not None and query.attempt is None else query.attempt or _latest(job)
     if (
         start > len(job.attempts)
@@ -71,15 +75,17 @@ async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) ->
     return StreamingResponse(pieces, headers=headers, media_type="text/plain; charset=utf-8")
 
 
-def parse_query(query: LogQuery, now: float) -> stored.Query:
+def parse_query(
+    stream: StreamName | None, tail: int | None, since: str | None, grep: str | None, now: float
+) -> stored.Query:
     """What the log store is asked. Raises Invalid where a time or an expression means nothing."""
-    if query.grep is not None:
-        compile_grep(query.grep)
+    if grep is not None:
+        compile_grep(grep)
     return stored.Query(
-        stream=Stream[query.stream.upper()] if query.stream is not None else None,
-        tail=query.tail,
-        since=parse_since(query.since, now) if query.since else None,
-        grep=query.grep or None,
+        stream=Stream[stream.upper()] if stream is not None else None,
+        tail=tail,
+        since=parse_since(since, now) if since else None,
+        grep=grep or None,
     )
 
 
@@ -111,10 +117,17 @@ async def _text(
     try:
         async for attempt in attempts:
             async for lines in controller.logs.read(attempt.id, wanted, follow):
-                yield b"".join([line.data if line.partial else line.data + b"\n" for line in lines])
+                yield join_lines(lines)
             wanted = replace(wanted, after_line=0, tail=None)
     except NotFound:
         return  # deleted while it was followed: there is no more
+
+
+def join_lines(lines: Sequence[Line]) -> bytes:
+    """The text that these lines were."""
+    if any(map(_PARTIAL, lines)):
+        return b"".join([line.data if line.partial else line.data + b"\n" for line in lines])
+    return b"\n".join([*map(_DATA, lines), b""])
 
 
 async def _events(
@@ -136,8 +149,12 @@ async def _events(
 
 
 def _line_event(attempt: int, line: Line) -> bytes:
-    view: LogLineView = {
-        "attempt": attempt,
+    return sse.frame("line", render.encode({"attempt": attempt, **render_line(line)}), f"{attempt}:{line.number}")
+
+
+def render_line(line: Line) -> LinePart:
+    """A line but for whose it is."""
+    view: LinePart = {
         "line": line.number,
         "at": clock.rfc3339(line.at_ms / 1000),
         "stream": Stream(line.stream).name.lower(),
@@ -146,4 +163,4 @@ def _line_event(attempt: int, line: Line) -> bytes:
     }
     if "\ufffd" in view["text"] and view["text"].encode() != line.data:
         view["base64"] = base64.b64encode(line.data).decode()
-    return sse.frame("line", render.encode(view), f"{attempt}:{line.number}")
+    return view

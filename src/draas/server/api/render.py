@@ -8,7 +8,7 @@ import msgspec
 
 from draas.lib.clock import rfc3339
 from draas.model.allocation import Allocation
-from draas.model.explanation import Explanation
+from draas.model.explanation import Explanation, Verdict
 from draas.model.job import Job
 from draas.model.node import Node
 from draas.model.resources import MIB, Resources
@@ -26,6 +26,7 @@ from draas.wire.views import (
     NodeView,
     ResourcesView,
     SampleView,
+    VerdictView,
 )
 
 Jobs = Sequence[Job]
@@ -148,16 +149,18 @@ def render_explanation(told: Explanation) -> ExplanationView:
         "state": told.state,
         "summary": told.summary,
         "ahead": told.ahead,
-        "verdicts": [
-            {
-                "node": verdict.node,
-                "fits": verdict.fits,
-                "lacks": list(verdict.lacks),
-                "score": verdict.score,
-                "parts": dict(verdict.parts),
-            }
-            for verdict in told.verdicts
-        ],
+        "verdicts": [render_verdict(verdict) for verdict in told.verdicts],
+    }
+
+
+def render_verdict(verdict: Verdict) -> VerdictView:
+    """What one node says."""
+    return {
+        "node": verdict.node,
+        "fits": verdict.fits,
+        "lacks": list(verdict.lacks),
+        "score": verdict.score,
+        "parts": dict(verdict.parts),
     }
 
 

@@ -219,12 +219,7 @@ class ControlLoop:
                 for replica in app.past[-RECENT_PAST:]
                 if replica.state is AllocationState.LOST or replica.observed.started_at is None
             ]
-        gone_replicas = [
-            AllocationId(f"{app.id}.{number + 1}")
-            for id in plan.gone_apps
-            if (removed := self._removed.pop(id, None)) is not None
-            for number in range(removed.placed)
-        ]
+        gone_replicas = [id for app_id in plan.gone_apps for id in _replica_ids(self._removed.pop(app_id, None))]
         gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
         try:
             await asyncio.gather(*(self.logs.close_output(id) for id in ended))
@@ -357,6 +352,11 @@ class ControlLoop:
             if app != seen:
                 return app
             await asyncio.wait({watching})
+
+    async def explain_app(self, name: str) -> Explanation:
+        """Why an app is as it is."""
+        app = await self.app(name)
+        return self.control.explain_app(app, clock.steady())
 
     async def may_write(self, node_id: NodeId, id: AllocationId) -> bool:
         """Whether this node may add to this output: it was placed there, and whose it is still exists."""
@@ -597,6 +597,11 @@ def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
     if not waiting.done():
         waiting.set_exception(error)
         waiting.exception()  # whoever waited may be gone; that is no defect
+
+
+def _replica_ids(app: App | None) -> list[AllocationId]:
+    """The ids of all replicas that the app ever had."""
+    return [AllocationId(f"{app.id}.{number + 1}") for number in range(app.placed)] if app is not None else []
 
 
 def _with_answer(write: Write, idempotency: Idempotency, reply: Reply, now: float) -> Write:

@@ -69,6 +69,10 @@ class Controller(Protocol):
         """The app as soon as a durable version of it differs from `seen`. Raises NotFound when it is removed meanwhile."""
         ...
 
+    async def explain_app(self, name: str) -> Explanation:
+        """Why the app is as it is: verdicts are on one more replica of it. `job_id` is its own id. Raises NotFound."""
+        ...
+
     async def replay(self, idempotency: Idempotency) -> Reply | None:
         """The answer already given to this key, if any. Raises Conflict where the digest differs."""
         ...

@@ -58,6 +58,11 @@ def is_ours(info: Info, owner: str, id: AllocationId) -> bool:
     return labels.get(OWNER) == owner and labels.get(ALLOCATION) == id
 
 
+def has_log_file(info: Info) -> bool:
+    """Whether its output is kept in the form that draas.agent.runtimes.docker.log_entries reads."""
+    return bool(info["HostConfig"]["LogConfig"]["Type"] == "local")
+
+
 def exited(info: Info, usage: Usage) -> Exited:
     """How it ended."""
     state = info["State"]

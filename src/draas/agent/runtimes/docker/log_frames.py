@@ -6,13 +6,14 @@ with a time of 30 characters and a space. Source: Docker Engine API 1.41, "Attac
 
 import struct
 
+from draas.agent.runtimes.docker.log_items import MAX_ITEM_BYTES, LogItems, Run
 from draas.lib.clock import parse_rfc3339
-from draas.wire.records import HEADER, Stream, pack
+from draas.wire.records import Stream
 
-MAX_ITEM_BYTES = 256 * 1024
 _FRAME = struct.Struct(">BxxxI")
 _STAMP_BYTES = len("2026-01-01T00:00:00.000000000Z ")
 _SAME_BYTES = len("2026-01-01T00:00:00.0")  # frames of one stream within a tenth of a second share a record
+_PIECE_BYTES = 16 * 1024  # of all pieces of a long line but the last
 _MINUTE_BYTES = len("2026-01-01T00:00:")
 
 
@@ -21,19 +22,17 @@ class BrokenFrames(Exception):
 
 
 class LogFrames:
-    """Turns pieces of a log stream, read from its start, into items of records, leaving out the first `skip` payload bytes.
+    """Turns pieces of a log stream, read from its start, into items of records.
 
-    `position` counts the payload bytes taken, at most `cap_bytes`; `cut` says that there were more. `last_frame` is the last whole frame, and
-    `ambiguous` says that an earlier frame may look just like it (pieces of one long line share a time).
+    `last_frame` is the last whole frame, and `ambiguous` says that an earlier frame may look just like it (pieces of one long line share a time).
     """
 
-    def __init__(self, *, skip: int, cap_bytes: int) -> None:
-        self.position = 0
-        self.cut = False
+    def __init__(self, items: LogItems) -> None:
         self.last_frame = b""
         self.ambiguous = False
-        self._skip = skip
-        self._cap = cap_bytes
+        self._items = items
+        self._long: set[int] = set()  # streams that are within a long line
+        self._owed: set[int] = set()  # streams that lack a newline before what comes next
         self._rest = b""
         self._minute = b""
         self._minute_ms = 0
@@ -41,13 +40,13 @@ class LogFrames:
     def feed(self, data: bytes) -> list[bytes]:
         """The items that `data` completes, each at most MAX_ITEM_BYTES."""
         buffer = self._rest + data if self._rest else data
-        groups, at = self._group(buffer)
+        runs, at = self._run_on(buffer)
         self._rest = buffer[at:]
-        return self._items(groups)
+        return self._items.pack(runs)
 
-    def _group(self, buffer: bytes) -> tuple[list[tuple[int, bytes, list[bytes]]], int]:
-        """(stream, time, payloads) for runs of frames that share a record; and where the first unfinished frame starts."""
-        groups: list[tuple[int, bytes, list[bytes]]] = []
+    def _run_on(self, buffer: bytes) -> tuple[list[Run], int]:
+        """The runs of the whole frames; and where the first unfinished frame starts."""
+        runs: list[Run] = []
         unpack, end, at, last = _FRAME.unpack_from, len(buffer), 0, -1
         stream_now, key_now, room, payloads = -1, b"", 0, [b""]
         while end - at >= 8:
@@ -58,44 +57,31 @@ class LogFrames:
             key = buffer[at + 8 : at + 8 + _SAME_BYTES]
             if stream != stream_now or key != key_now or room < size:
                 stream_now, key_now, room, payloads = stream, key, MAX_ITEM_BYTES // 2, []
-                groups.append((stream, buffer[at + 8 : at + 8 + _STAMP_BYTES], payloads))
-            payloads.append(buffer[at + 8 + _STAMP_BYTES : stop])
+                if stream not in (Stream.STDOUT, Stream.STDERR):
+                    raise BrokenFrames(f"unknown stream {stream}")
+                runs.append(Run(stream, self._ms(buffer[at + 8 : at + 8 + _STAMP_BYTES]), payloads))
+            payload = buffer[at + 8 + _STAMP_BYTES : stop]
+            if stream in self._owed:
+                self._owed.discard(stream)
+                payloads.append(b"\n")
+            if payload.endswith(b"\n"):
+                self._long.discard(stream)
+            elif len(payload) == _PIECE_BYTES:
+                self._long.add(stream)
+            elif stream in self._long:
+                self._long.discard(stream)
+                self._owed.add(stream)
+            payloads.append(payload)
             room -= size
             last, at = at, stop
         if last >= 0:
             self._remember(buffer[last:at])
-        return groups, at
+        return runs, at
 
     def _remember(self, frame: bytes) -> None:
         # Whole lines have a time of their own; only pieces of a line without its end can be mistaken for one another.
         self.last_frame = frame
         self.ambiguous = not frame.endswith(b"\n")
-
-    def _items(self, groups: list[tuple[int, bytes, list[bytes]]]) -> list[bytes]:
-        items: list[bytes] = []
-        item = bytearray()
-        for stream, stamp, payloads in groups:
-            payload = self._take(b"".join(payloads))
-            for start in range(0, len(payload), MAX_ITEM_BYTES // 2):
-                piece = payload[start : start + MAX_ITEM_BYTES // 2]
-                if len(item) + HEADER.size + len(piece) > MAX_ITEM_BYTES:
-                    items.append(bytes(item))
-                    item.clear()
-                if stream not in (Stream.STDOUT, Stream.STDERR):
-                    raise BrokenFrames(f"unknown stream {stream}")
-                item += pack(stream, self._ms(stamp), piece)
-        if item:
-            items.append(bytes(item))
-        return items
-
-    def _take(self, payload: bytes) -> bytes:
-        """What of `payload` lies between what is left out and the cap."""
-        room = self._cap - self.position
-        self.cut = self.cut or len(payload) > room
-        payload = payload[:room]
-        left_out = max(self._skip - self.position, 0)
-        self.position += len(payload)
-        return payload[left_out:]
 
     def _ms(self, stamp: bytes) -> int:
         minute = stamp[:_MINUTE_BYTES]

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 
 from draas.agent.runtimes.docker.service_body import ANYWHERE, LOOPBACK
+from draas.lib import addresses
 
 
 def publish_on(address: str, *, local: bool) -> str:
@@ -15,12 +16,7 @@ def publish_on(address: str, *, local: bool) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether `address` (or none at all) is for this machine alone."""
-    if address in ("", "localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    return not address or addresses.is_loopback(address)
 
 
 def is_own(address: str) -> bool:

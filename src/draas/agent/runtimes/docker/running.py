@@ -109,7 +109,7 @@ class RunningContainers:
                 return Used(cpu_s=live[0], memory_bytes=live[1])
             path = f"containers/{container_name(id)}/stats?stream=0&one-shot=1"
             stats = await self._api.call("GET", path, timeout_s=STATS_TIMEOUT_S)
-            return _read_stats(stats)
+            return read_stats(stats)
         except (RuntimeFailure, EngineError, EngineAway):
             return None
 
@@ -156,7 +156,7 @@ def _not_there(error: EngineError) -> RuntimeFailure:
     return RuntimeFailure(Cause.RUNTIME, f"it does not run; the engine said: {error.message}")
 
 
-def _read_stats(stats: Mapping[str, Any]) -> Used | None:
+def read_stats(stats: Mapping[str, Any]) -> Used | None:
     """From GET /containers/NAME/stats; None where the engine has no figures."""
     memory, cpu = stats.get("memory_stats") or {}, (stats.get("cpu_stats") or {}).get("cpu_usage") or {}
     if "usage" not in memory or "total_usage" not in cpu:

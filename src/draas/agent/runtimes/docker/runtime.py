@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,15 +15,17 @@ from draas.agent.runtimes.docker.container_body import Surroundings, container_n
 from draas.agent.runtimes.docker.container_state import Info
 from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_missing
 from draas.agent.runtimes.docker.failures import explain_start
+from draas.agent.runtimes.docker.log_file import Growth
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
-from draas.agent.runtimes.docker.output import follow_output
+from draas.agent.runtimes.docker.output import Source, follow_output
 from draas.agent.runtimes.docker.own_address import is_loopback, publish_on
 from draas.agent.runtimes.docker.patience import Patience
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
 from draas.agent.runtimes.docker.pins import is_id, pin_image
 from draas.agent.runtimes.docker.running import RunningContainers
+from draas.agent.runtimes.docker.seen_images import SeenImages
 from draas.agent.runtimes.docker.service_body import LOOPBACK
-from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
+from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, Life, woken
 from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
 from draas.lib import clock
 from draas.lib.clock import parse_rfc3339
@@ -40,6 +43,24 @@ IMAGES_TTL_S = 5.0
 log = structlog.get_logger(__name__)
 
 Watchdog = Callable[[dict[str, float]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """Of a container's output."""
+
+    container_id: str
+    cap_bytes: int
+    has_log_file: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """A container that this process made and started: what is known of it without asking."""
+
+    started_at: float
+    kept: _Kept
+    life: Life
 
 
 class DockerRuntime:
@@ -71,10 +92,14 @@ class DockerRuntime:
         self._watch = EngineWatch(self.api, owner, self._tasks)
         self._pool = NamespacePool(self.api, owner, pool_size)
         self._patience = Patience(self.api.address)
+        self._growth = Growth(self._tasks)
         self._facts: Facts | None = None
+        self._root: str | None = None
         self._locks: dict[AllocationId, tuple[asyncio.Lock, list[None]]] = {}
         self._gpu_lock = asyncio.Lock()
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
+        self._begun: dict[AllocationId, _Begun] = {}
+        self._seen_images = SeenImages()
         self._images: tuple[Image, ...] = ()
         self._images_until = 0.0
         self._host_ip = publish_on(address, local=self.api.local)
@@ -141,8 +166,13 @@ class DockerRuntime:
         if assignment.service is not None or is_id(image):
             await self._pin(assignment.id, image, progress, pinned)
             return
-        images.check_reference(image)
         facts = await self._patience(self._known)
+        arch = self._seen_images.arch(image)
+        images.check_arch(image, arch if arch is not None else await self._fetch(image, progress), facts.arch)
+
+    async def _fetch(self, image: str, progress: Callable[[str], None]) -> str:
+        """Have the image here; the architecture that it is built for ("" where it does not say)."""
+        images.check_reference(image)
         info = await self._patience(lambda: self._image(image))
         if info is None:
             await images.pull(self.api, image, progress)
@@ -152,7 +182,9 @@ class DockerRuntime:
             raise RuntimeFailure(
                 Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?"
             )
-        images.check_arch(image, info.get("Architecture", ""), facts.arch)
+        arch = str(info.get("Architecture", ""))
+        self._seen_images.remember(image, arch)
+        return arch
 
     async def _pin(
         self, id: AllocationId, image: str, progress: Callable[[str], None], pinned: Callable[[str], None]
@@ -172,30 +204,46 @@ class DockerRuntime:
             return await self._patience(lambda: self._start(assignment))
 
     async def _start(self, assignment: Assignment) -> float:
-        name = container_name(assignment.id)
+        name, image = container_name(assignment.id), self._image_of(assignment)
         facts = await self._known()
         for _ in range(3):
             # A replica has a network of its own: a published port needs it, and it keeps it for months.
             is_job = assignment.service is None
             namespace = await self._pool.borrow(assignment.id, facts.arch) if is_job else None
             try:
-                if (adopted := await self._create(assignment, namespace, facts)) is not None:
-                    return adopted
-                await self.api.call("POST", f"containers/{name}/start")
+                made = await self._create(assignment, namespace, facts)
+                if isinstance(made, float):
+                    return made
+                life = await self._begin(made)
             except EngineError as error:
-                if namespace is None or await self._pool.alive(assignment.id):
-                    raise await explain_start(self.api, assignment, self._image_of(assignment), error) from error
-                await self._pool.discard(assignment.id)  # the engine was restarted, or someone removed it
-                await self._delete(name)
+                if namespace is not None and not await self._pool.alive(assignment.id):
+                    await self._pool.discard(assignment.id)  # the engine was restarted, or someone removed it
+                    await self._delete(name)
+                elif error.status == 404 and self._seen_images.forget(image):
+                    await self._fetch(image, lambda _: None)
+                    self._seen_images.forget(image)  # if it is not this that is missing, the next try says so
+                else:
+                    raise await explain_start(self.api, assignment, image, error) from error
                 continue
-            info = await self.api.call("GET", f"containers/{name}/json")
-            return container_state.started_at(info) or clock.now()
+            info = await self.api.call("GET", f"containers/{made}/json")
+            started_at = container_state.started_at(info) or clock.now()
+            self._begun[assignment.id] = _Begun(started_at=started_at, kept=_kept(info), life=life)
+            return started_at
         raise RuntimeFailure(
             Cause.RUNTIME, "no network namespace stays: does something remove DRaaS's paused containers?"
         )
 
-    async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> float | None:
-        """Create the container; or, where it is there and was started, when that was."""
+    async def _begin(self, container_id: str) -> Life:
+        life = self._watch.follow(container_id)
+        try:
+            await self.api.call("POST", f"containers/{container_id}/start")
+        except BaseException:
+            self._watch.forget(container_id)
+            raise
+        return life
+
+    async def _create(self, assignment: Assignment, namespace: Namespace | None, facts: Facts) -> str | float:
+        """Create the container: its id; or, where it is there and was started, when that was."""
         name = container_name(assignment.id)
         parent = self._pool.cgroup_parent
         gpus = await self._gpus(assignment.resources.gpus)
@@ -209,9 +257,9 @@ class DockerRuntime:
             gpus=gpus,
             host_ip=self._host_ip,
         )
+        body = render_container(assignment, around)
         try:
-            await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
-            return None
+            return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
         except EngineError as error:
             if error.status != 409 or (info := await self._inspect(name)) is None:
                 raise
@@ -223,8 +271,7 @@ class DockerRuntime:
         if (started := container_state.started_at(info)) is not None:
             return started
         await self._delete(name)  # made by an agent that died before it was started; its network may be gone
-        await self.api.call("POST", "containers/create", body=render_container(assignment, around), name=name)
-        return None
+        return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
 
     def _network_of(self, assignment: Assignment) -> str:
         return "bridge" if assignment.service is not None else self._pool.network
@@ -240,7 +287,12 @@ class DockerRuntime:
 
     async def wait(self, id: AllocationId) -> Exited:
         """Wait for its end, however often the engine goes and comes back meanwhile."""
+        if (told := await self._told_end(id)) is not None:
+            self._pool.give_back(id)
+            return told
         info = await self._ended(id)
+        if (begun := self._begun.get(id)) is not None:
+            begun.life.over.set()  # where the event of its end was lost, its output must not wait for that
         if info is None:
             raise RuntimeFailure(Cause.RUNTIME, "its container is gone: was it removed by hand, or by another program?")
         if container_state.started_at(info) is None:
@@ -252,6 +304,23 @@ class DockerRuntime:
                 "Docker Engine was restarted and took its containers down; `live-restore` in its daemon.json keeps them",
             )
         return container_state.exited(info, await self._usage(id))
+
+    async def _told_end(self, id: AllocationId) -> Exited | None:
+        """Its end as the engine's events told it, within a while; None where one has to look."""
+        begun = self._begun.get(id)
+        if begun is None or not await woken(begun.life.over):
+            return None
+        life = begun.life
+        if life.exit_code is None or life.exit_code in container_state.TAKEN_DOWN or life.oom:
+            return None
+        used = await self._usage(id)
+        return Exited(
+            exit_code=life.exit_code,
+            started_at=begun.started_at,
+            finished_at=max(life.died_at, begun.started_at),
+            peak_memory_bytes=used.peak_memory_bytes,
+            cpu_s=used.cpu_s,
+        )
 
     async def _restarted_at(self) -> float:
         """When the engine was last seen to go, or was started: it makes its bridge anew each time. Unix seconds."""
@@ -331,14 +400,21 @@ class DockerRuntime:
         """Remove the container, its anonymous volumes, its namespace's loan and its control groups."""
         name = container_name(id)
         async with self._alone(id):
-            info = await self._patience(lambda: self._inspect(name))
-            if info is not None and container_state.is_ours(info, self._owner, id):
-                await self._patience(lambda: self._delete(name))
+            begun = self._begun.get(id)
+            if begun is not None or await self._is_here(id):
+                await self._patience(lambda: self._delete(begun.kept.container_id if begun is not None else name))
+            if begun is not None:
+                self._watch.forget(begun.kept.container_id)
+                del self._begun[id]
             self._pool.give_back(id)
             self._pins.pop(id, None)
             self._running.forget(id)
             if self._pool.cgroup_parent is not None:
                 await asyncio.to_thread(usage.remove_group, usage.group_name(self._pool.cgroup_parent, id))
+
+    async def _is_here(self, id: AllocationId) -> bool:
+        info = await self._patience(lambda: self._inspect(container_name(id)))
+        return info is not None and container_state.is_ours(info, self._owner, id)
 
     async def _delete(self, name: str) -> None:
         try:
@@ -370,20 +446,45 @@ class DockerRuntime:
     async def output(self, id: AllocationId, offset: int) -> AsyncIterator[bytes]:
         """Records of its output from `offset` on, up to the cap that its job was given; none where its container is gone."""
         name = container_name(id)
-        info = await self._patience(lambda: self._inspect(name))
-        if info is None or not container_state.is_ours(info, self._owner, id):
+        kept = await self._kept_of(id)
+        if kept is None:
             log.warning("a container is gone, and its output with it", container=name)
             return
-        cap_bytes = int(info["Config"]["Labels"][container_body.LOG_CAP])
 
         async def has_ended() -> bool:
+            begun = self._begun.get(id)
+            if begun is not None and begun.life.is_followed:
+                return begun.life.ended
             now = await self._inspect(name)
             return now is None or container_state.has_ended(now)
 
-        async for item in follow_output(
-            self.api, self._watch, name, offset=offset, cap_bytes=cap_bytes, has_ended=has_ended
-        ):
+        source = Source(
+            api=self.api,
+            watch=self._watch,
+            growth=self._growth,
+            name=name,
+            id=kept.container_id,
+            root=await self._patience(self._root_folder) if kept.has_log_file else "",
+            cap_bytes=kept.cap_bytes,
+            has_ended=has_ended,
+        )
+        async for item in follow_output(source, offset):
             yield item
+
+    async def _kept_of(self, id: AllocationId) -> _Kept | None:
+        """What is kept of its output; None where it is not here."""
+        if (begun := self._begun.get(id)) is not None:
+            return begun.kept
+        info = await self._patience(lambda: self._inspect(container_name(id)))
+        if info is None or not container_state.is_ours(info, self._owner, id):
+            return None
+        return _kept(info)
+
+    async def _root_folder(self) -> str:
+        """Where the engine keeps its files, if it runs on this machine; else nothing."""
+        if self._root is None:
+            self._root = str((await self.api.call("GET", "info"))["DockerRootDir"]) if self.api.local else ""
+        return self._root
 
     async def renew(self, exclusive: dict[AllocationId, float]) -> None:
         """Pass the deadlines on to what outlives the agent."""
@@ -449,8 +550,19 @@ class DockerRuntime:
                 del self._locks[id]
 
 
+def _kept(info: Info) -> _Kept:
+    return _Kept(
+        container_id=info["Id"],
+        cap_bytes=int(info["Config"]["Labels"][container_body.LOG_CAP]),
+        has_log_file=container_state.has_log_file(info),
+    )
+
+
 def _tags(item: dict[str, Any]) -> list[str]:
-    return [tag for tag in item.get("RepoTags") or () if tag != "<none>:<none>"]
+    """Its names, by tag and by digest: what a replica's image is pinned to is known here by its digest alone."""
+    return [
+        name for key in ("RepoTags", "RepoDigests") for name in item.get(key) or () if not name.startswith("<none>")
+    ]
 
 
 async def _outcome(work: Awaitable[None]) -> RuntimeFailure | None:

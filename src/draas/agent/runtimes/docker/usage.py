@@ -74,13 +74,17 @@ def read_live(group: str, root: Path = ROOT) -> tuple[float, int] | None:
 
 def is_frozen(group: str, root: Path = ROOT) -> bool | None:
     """Whether what is in `group` is paused; None where that cannot be seen."""
-    for folder in folders(group, root):
+    seen = False
+    for folder in folders(group, root):  # where both versions are mounted, only one of them is the engine's
         for name, frozen in (("freezer.state", "FROZEN"), ("cgroup.freeze", "1")):
             try:
-                return (folder / name).read_text().strip() == frozen
+                state = (folder / name).read_text().strip()
             except OSError:
                 continue
-    return None
+            if state == frozen:
+                return True
+            seen = True
+    return False if seen else None
 
 
 def remove_group(group: str, root: Path = ROOT) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from draas.agent.core.refused import check_command
+from draas.agent.core.host_commands.refused import check_command
 from draas.agent.runtimes.process.command import (
     Isolation,
     encode_env,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from draas.agent.core.refused import check_command
+from draas.agent.core.host_commands.refused import check_command
 
 ENV = {"HOME": "/srv/draas/work/j-1.1", "DATA": "/workspace/data", "TOP": "/"}
 

@@ -5,15 +5,14 @@ a loop's variable has all its values at once. Source: POSIX.1-2017, XCU chapter 
 """
 
 import re
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-UNKNOWN = "\x00"  # no command can hold these three, so nothing that is written can be mistaken for them
-SELF = "\x01"  # $0
-HOME = "\x02"  # the home folder
+from draas.agent.core.host_commands.shell_output import printed
+from draas.agent.core.host_commands.shell_scope import Scope, join_folder
+from draas.agent.core.host_commands.shell_words import ESCAPE, HOME, SELF, UNKNOWN, Building, unescape
+from draas.agent.core.host_commands.simple_command import Simple
+
 MAX_DEPTH = 24  # scripts in scripts: honest ones stay below 5
-MAX_VALUES = 64  # alternatives of one word
-MAX_VALUE_CHARS = 4096  # a path may have no more; keeps x=$x$x from growing for ever
 
 _PLAIN = re.compile(r"[^\s'\"\\$`;&|()<>]+", re.ASCII)
 _SIMPLE_WORD = re.compile(r"[^\s'\"\\$`;&|()<>~{][^\s'\"\\$`;&|()<>{]*(?=[\s;&|)]|$)", re.ASCII)  # nearly all of them
@@ -23,67 +22,14 @@ _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[[^\]\s]{0,64}\])?\+?=")
 _PARAMETER = re.compile(r"([A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?!$-])(:?[-=?+])?")
 _REDIRECTION = re.compile(r"(?:\d{1,3}|&)?(<<<|<<-?|<>|<&|>&|>>|>\||>|<)")
 _EMPTY_PARENTHESES = re.compile(r"\([ \t]*\)")
-_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|([0-7]{1,3})|(.))", re.DOTALL)
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "v": "\v"}
-_BRACES = re.compile(r"\{([^{}]*)\}")
 _OPERATOR = re.compile(r"&&|\|\||\|&|;;&|;;|;&|[;&|\n]")
 _KEYWORDS = frozenset(
     ["if", "then", "else", "elif", "fi", "while", "until", "do", "done", "!", "time", "coproc", "esac", "in"]
-)
-# Set by shells themselves, so never known to be empty.
-_SHELLS_OWN = frozenset(
-    [
-        "PWD",
-        "OLDPWD",
-        "RANDOM",
-        "SRANDOM",
-        "SECONDS",
-        "LINENO",
-        "UID",
-        "EUID",
-        "PPID",
-        "HOSTNAME",
-        "HOSTTYPE",
-        "OSTYPE",
-        "MACHTYPE",
-        "SHLVL",
-        "OPTARG",
-        "OPTIND",
-        "REPLY",
-        "PIPESTATUS",
-        "FUNCNAME",
-        "DIRSTACK",
-        "GROUPS",
-        "EPOCHSECONDS",
-        "EPOCHREALTIME",
-        "BASH",
-        "BASHPID",
-        "BASH_SOURCE",
-        "BASH_VERSION",
-        "COLUMNS",
-        "LINES",
-        "TERM",
-        "SHELL",
-        "USER",
-        "LOGNAME",
-    ]
 )
 
 
 class TooDeep(Exception):
     """The script nests further than honest ones do."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Simple:
-    """One simple command: its words as expanded, what it writes by redirection, what it reads, where it runs (None: not known)."""
-
-    words: list[str] = field(default_factory=list)
-    writes: list[str] = field(default_factory=list)
-    stdin: str | None = None
-    cwd: str | None = None
-    piped_from: "Simple | None" = None
-    background: bool = False
 
 
 @dataclass(slots=True)
@@ -98,55 +44,6 @@ class _Group:
 class _Function:
     calls: int = 0  # of itself
     piped: bool = False  # one of them
-
-
-class Scope:
-    """Variables and the current folder, with a way back for what a subshell changes. `env` None: nothing of the environment is known."""
-
-    def __init__(self, env: Mapping[str, str] | None = None, mentioned: frozenset[str] = frozenset()) -> None:
-        self._env = env
-        self._mentioned = mentioned
-        self._values: dict[str, tuple[str, ...]] = {}
-        self._undo: list[tuple[str, tuple[str, ...] | None, str | None]] = []
-        self.cwd: str | None = None
-
-    def value(self, name: str) -> tuple[str, ...]:
-        """The values that the variable may have."""
-        if (known := self._values.get(name)) is not None:
-            return known
-        if name == "IFS":
-            return (" ",)
-        if name == "HOME":
-            return (HOME,)
-        if self._env is None or name in self._mentioned or name in _SHELLS_OWN:
-            return (UNKNOWN,)
-        return (self._env.get(name, ""),)
-
-    def assign(self, name: str, values: Sequence[str]) -> None:
-        self._undo.append((name, self._values.get(name), self.cwd))
-        self._values[name] = tuple(one if len(one) <= MAX_VALUE_CHARS else UNKNOWN for one in values[:MAX_VALUES]) or (
-            "",
-        )
-
-    def go(self, folder: str | None) -> None:
-        self._undo.append(("", None, self.cwd))
-        self.cwd = folder
-
-    def mark(self) -> int:
-        return len(self._undo)
-
-    def back_to(self, mark: int) -> None:
-        while len(self._undo) > mark:
-            name, before, self.cwd = self._undo.pop()
-            if before is not None:
-                self._values[name] = before
-            else:
-                self._values.pop(name, None)
-
-
-def mentioned_names(script: str) -> frozenset[str]:
-    """Names that the script may give a value to: those that stand anywhere but behind a `$`."""
-    return frozenset(re.findall(r"(?<![$\w{])[A-Za-z_]\w*", script))
 
 
 class Reader:
@@ -372,7 +269,7 @@ class Reader:
         if (simple := _SIMPLE_WORD.match(text, self._at)) is not None:
             self._at = simple.end()
             return [simple[0]]
-        building = _Building(splits)
+        building = Building(splits)
         if text.startswith("~", self._at) and text[self._at + 1 : self._at + 2] in (
             "",
             "/",
@@ -408,7 +305,7 @@ class Reader:
                 break
         return building.fields()
 
-    def _double_quoted(self, building: "_Building") -> None:
+    def _double_quoted(self, building: "Building") -> None:
         text = self._text
         building.add(("",))
         while self._at < len(text):
@@ -505,122 +402,4 @@ class Reader:
         found = re.compile(r"\$'((?:[^'\\]|\\.)*)'?", re.DOTALL).match(self._text, self._at)
         assert found is not None
         self._at = found.end()
-        return _ESCAPE.sub(_unescape, found[1])
-
-
-class _Building:
-    """A word as it grows: fields that are whole, and the alternatives of the one at the end."""
-
-    def __init__(self, splits: bool) -> None:
-        self._splits = splits
-        self._whole: list[str] = []
-        self._ends: list[list[str]] = []
-        self._began = False
-
-    def add(self, values: Sequence[str], unquoted: bool = False) -> None:
-        """One of `values` stands next."""
-        if (
-            unquoted
-            and self._splits
-            and any(character.isspace() for value in values for character in value[:MAX_VALUE_CHARS])
-        ):
-            for value in values:
-                self._add_split(value)
-            return
-        self._began = self._began or not unquoted or any(values)
-        self._ends.append(list(values))
-
-    def _add_split(self, value: str) -> None:
-        parts = value.split()
-        if not parts or value[:1].isspace():
-            self._cut()
-        for number, part in enumerate(parts):
-            if number:
-                self._cut()
-            self._ends.append([part])
-            self._began = True
-        if parts and value[-1:].isspace():
-            self._cut()
-
-    def _cut(self) -> None:
-        self._whole += self._last()
-        self._ends, self._began = [], False
-
-    def _last(self) -> list[str]:
-        if not self._began:
-            return []
-        count = 1
-        for values in self._ends:
-            count *= len(values)
-            if count > MAX_VALUES:
-                return [UNKNOWN]
-        pieces, found = [], [""]
-        for (
-            values
-        ) in self._ends:  # runs of single values are joined at once, so that a word of many pieces stays linear
-            if len(values) == 1:
-                pieces.append(values[0])
-                continue
-            found = [one + "".join(pieces) + value for one in found for value in values]
-            pieces = []
-        return [one + "".join(pieces) for one in found]
-
-    def fields(self) -> list[str]:
-        """The fields, with braces expanded."""
-        self._cut()
-        return [one for word in self._whole for one in expand_braces(word)]
-
-
-def expand_braces(word: str) -> list[str]:
-    """`/{bin,usr}` as bash expands it, as far as MAX_VALUES."""
-    if "{" not in word or len(word) > MAX_VALUE_CHARS:
-        return [word]
-    done: list[str] = []
-    todo = [word]
-    while todo and len(done) + len(todo) <= MAX_VALUES:
-        one = todo.pop()
-        found = next((braces for braces in _BRACES.finditer(one) if "," in braces[1]), None)
-        if found is None:
-            done.append(one)
-        else:
-            todo += [one[: found.start()] + part + one[found.end() :] for part in found[1].split(",")]
-    return done + todo
-
-
-def join_folder(cwd: str | None, folder: str) -> str | None:
-    """Where `cd folder` leads; None where that is not known."""
-    if UNKNOWN in folder or SELF in folder or len(folder) > MAX_VALUE_CHARS:
-        return None
-    if folder.startswith(("/", HOME)):
-        return folder
-    joined = f"{cwd}/{folder}" if cwd is not None else None
-    return joined if joined is not None and len(joined) <= MAX_VALUE_CHARS else None
-
-
-def printed(commands: Sequence[Simple]) -> tuple[str, ...]:
-    """What a command substitution gives, where that can be said."""
-    if len(commands) != 1:
-        return (UNKNOWN,)
-    words = commands[0].words
-    text = echoed(words)
-    if text is not None:
-        return (text,)
-    return (words[-1],) if words[:1] == ["which"] or words[:2] == ["command", "-v"] else (UNKNOWN,)
-
-
-def echoed(words: Sequence[str]) -> str | None:
-    """What `echo` or `printf` of these words prints; None for other commands."""
-    if not words or words[0].rpartition("/")[2] not in ("echo", "printf"):
-        return None
-    said = [word for word in words[1:] if word not in ("-n", "-e", "-ne", "-en", "--")]
-    if words[0].endswith("printf") and len(said) > 1 and "%" in said[0]:
-        said = said[1:]
-    return " ".join(said).replace("\\n", "\n")
-
-
-def _unescape(found: re.Match[str]) -> str:
-    if found[1] or found[2]:
-        return chr(int(found[1] or found[2], 16))
-    if found[3]:
-        return chr(int(found[3], 8) & 0xFF)
-    return _ESCAPES.get(found[4], found[4])
+        return ESCAPE.sub(unescape, found[1])

@@ -53,26 +53,22 @@ def test_a_host_that_is_no_name_reaches_no_file() -> None:
 
 
 def test_other_names_are_refused_unless_there_is_whom_to_ask() -> None:
-    assert render_arguments(DnsSetup(address="10.0.0.9"), "apps.home", "/run/h", "/p") == (
-        "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--pid-file=/p", "--port=53",
+    assert render_arguments(DnsSetup(address="10.0.0.9"), "apps.home", "/run/h") == (
+        "--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=/dev/null", "--pid-file=", "--port=53",
         "--listen-address=10.0.0.9", "--bind-interfaces", "--no-hosts", "--addn-hosts=/run/h", "--local=/apps.home/",
         "--local-ttl=5", "--no-resolv",
     )  # fmt: skip
-    asking = render_arguments(
-        DnsSetup(address="10.0.0.9", forward=("10.0.0.1", "10.0.0.2")), "apps.home", "/run/h", "/p"
-    )
+    asking = render_arguments(DnsSetup(address="10.0.0.9", forward=("10.0.0.1", "10.0.0.2")), "apps.home", "/run/h")
     assert asking[-5:] == (
         "--bogus-priv", "--cache-size=1000", "--no-resolv", "--server=10.0.0.1", "--server=10.0.0.2",
     )  # fmt: skip
-    assert "--no-resolv" not in render_arguments(
-        DnsSetup(address="10.0.0.9", forward=("system",)), "apps.home", "/h", "/p"
-    )
+    assert "--no-resolv" not in render_arguments(DnsSetup(address="10.0.0.9", forward=("system",)), "apps.home", "/h")
 
 
 def test_a_public_address_never_forwards() -> None:
     setup = DnsSetup(address="93.184.216.34", forward=("10.0.0.1",))
     assert not forwards(setup)
-    assert "--server=10.0.0.1" not in render_arguments(setup, "apps.home", "/h", "/p")
+    assert "--server=10.0.0.1" not in render_arguments(setup, "apps.home", "/h")
 
 
 def test_what_is_no_address_is_no_server() -> None:

@@ -1,0 +1,1 @@
+"""Host commands, read without being run, and those that are refused. Start at refused.py."""

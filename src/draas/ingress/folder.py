@@ -1,0 +1,101 @@
+"""The folder that a proxy runs from: files replaced whole, commands run in it, and a daemon that outlives its starter."""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+from draas.ingress.proxy import ProxyTrouble
+
+COMMAND_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
+POLL_S = 0.02
+
+
+def write_files(folder: Path, files: Mapping[str, str]) -> None:
+    """Replace each file that differs, whole, readable by us alone."""
+    for name, text in files.items():
+        write_file(folder / name, text)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Replace `path` if it holds another text."""
+    try:
+        if path.read_text() == text:
+            return
+    except (OSError, ValueError):
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    os.replace(fresh, path)
+
+
+async def run(folder: Path, *command: str) -> tuple[int, str]:
+    """Exit code and output of `command`, run in `folder`. Raises ProxyTrouble where it does not end in time."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=folder,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(COMMAND_TIMEOUT_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise ProxyTrouble(f"`{command[0]}` took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
+    return process.returncode or 0, output.decode(errors="replace")
+
+
+def why_refused(output: str) -> str:
+    """The line of a proxy's complaint that says most: the first error, without the program's own prefix."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.search(r"\[ALERT\]|\[emerg\]", line)] or lines[-1:] or ["no reason given"]
+    return re.sub(r"^.*?(?:config : |\[emerg\][^:]*: )", "", errors[0])[:300]
+
+
+async def start_daemon(folder: Path, pid_file: Path, *command: str) -> int:
+    """Start `command` in a session of its own and note its pid; it is no child of ours that would end with us.
+
+    It starts through a shell that ends at once, so that init reaps it.
+    """
+    quoted = " ".join(f"'{word}'" for word in command)
+    code, output = await run(folder, "setsid", "sh", "-c", f"{quoted} </dev/null >/dev/null 2>>daemon.log & echo $!")
+    if code or not output.strip().isdigit():
+        raise ProxyTrouble(f"`{command[0]}` cannot be started: {why_refused(output)}")
+    write_file(pid_file, output.strip())
+    return int(output)
+
+
+def running_pid(pid_file: Path, program: str) -> int | None:
+    """The pid in `pid_file`, if that process lives and is `program` run from the file's folder."""
+    try:
+        pid = int(pid_file.read_text())
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+        folder = os.readlink(f"/proc/{pid}/cwd")
+        ended = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (OSError, ValueError):
+        return None
+    return pid if name == program and folder == str(pid_file.parent.resolve()) and not ended else None
+
+
+async def stop_daemon(pid_file: Path, program: str, how: signal.Signals) -> None:
+    """End the daemon, by force where it does not go."""
+    for sent in (how, signal.SIGKILL):
+        if (pid := running_pid(pid_file, program)) is not None:
+            os.kill(pid, sent)
+            await _until_gone(pid_file, program)
+
+
+async def _until_gone(pid_file: Path, program: str) -> None:
+    for _ in range(round(STOP_TIMEOUT_S / POLL_S)):
+        if running_pid(pid_file, program) is None:
+            return
+        await asyncio.sleep(POLL_S)
