@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 import draas
 from draas.lib import clock
 from draas.lib.addresses import is_loopback
+from draas.lib.sealing import Sealer, ensure_key
 from draas.lib.tasks import Tasks
 from draas.model.allocation import NodeId
 from draas.model.command import DeleteJob
@@ -37,6 +38,7 @@ from draas.wire.link import CLOSE_KEY
 
 log = structlog.get_logger(__name__)
 
+SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
 RETENTION_BATCH = 500
 START_TIMEOUT_S = 30.0
@@ -63,10 +65,12 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     check_open(config.is_open, config.host)
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificates = _certificates(config)
+    sealer = _sealer(config)
     listening = _listen(config.host, config.port)
     store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
+    loop.sealer = sealer
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
@@ -161,6 +165,13 @@ def _certificates(config: ServerConfig) -> Certificates | None:
     if config.advertise:
         names.add(config.advertise.split("://")[-1].rsplit(":", 1)[0].strip("[]/"))
     return ensure_certificates(config.data_dir / "tls", sorted(names - {"0.0.0.0", "::"}), clock.now())
+
+
+def _sealer(config: ServerConfig) -> Sealer:
+    try:
+        return Sealer(ensure_key(config.data_dir / SEALING_KEY))
+    except ValueError as error:
+        raise Invalid(str(error)) from None
 
 
 def _own_addresses() -> Sequence[str]:

@@ -235,6 +235,25 @@ class KeyList(TypedDict):
     total: int
 
 
+class CertificateView(TypedDict):
+    """A certificate without its key. `host` may be *.DOMAIN; `source` is file or acme; `names` is what it is good for."""
+
+    host: str
+    names: list[str]
+    issuer: str
+    source: str
+    not_before: str
+    expires_at: str
+
+
+class CertificateList(TypedDict):
+    """All certificates, by host."""
+
+    items: list[CertificateView]
+    next: str | None
+    total: int
+
+
 class EventView(TypedDict):
     """Something that happened; `kind` is noun.verb, `subject` the object's id."""
 
