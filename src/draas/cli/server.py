@@ -23,6 +23,16 @@ def server_options(command: Any) -> Any:
             click.option(
                 "--apps-domain", help="Apps are reached as APP.DOMAIN (DRAAS_APPS_DOMAIN; default localhost)."
             ),
+            click.option(
+                "--acme-email",
+                help="Get certificates for apps' domains; your address for the authority, whose terms you agree to "
+                "(DRAAS_ACME_EMAIL).",
+            ),
+            click.option(
+                "--acme-directory",
+                metavar="URL",
+                help="Of which authority (DRAAS_ACME_DIRECTORY; default Let's Encrypt).",
+            ),
             click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
             click.option("--tls-key", help="Its private key (PEM)."),
             click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
@@ -119,6 +129,7 @@ def server_config(given: dict[str, Any]) -> Any:
         advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
+        acme=_acme(given, file),
         policy=replace(policy, default_image=image) if image else policy,
     )
 
@@ -139,3 +150,30 @@ def _apps_domain(given: dict[str, Any], file: Mapping[str, Any]) -> str | None:
             except Invalid as error:
                 raise click.UsageError(error.detail) from None
     return None
+
+
+def _acme(given: dict[str, Any], file: Mapping[str, Any]) -> Any:
+    """The AcmeConfig, where an address is given. Raises click.UsageError."""
+    from urllib.parse import urlsplit
+
+    from draas.server.acme.client import LETS_ENCRYPT
+    from draas.server.config import AcmeConfig
+
+    email = first(given.get("acme_email"), env("DRAAS_ACME_EMAIL"), file.get("acme_email"))
+    directory = first(given.get("acme_directory"), env("DRAAS_ACME_DIRECTORY"), file.get("acme_directory"))
+    if email is None:
+        if directory is not None:
+            raise click.UsageError("--acme-directory needs --acme-email: the address that the authority may write to")
+        return None
+    name, at, domain = str(email).strip().rpartition("@")
+    if (
+        not name
+        or not at
+        or "." not in domain
+        or any(letter.isspace() or letter in "?,;:<>" for letter in email.strip())
+    ):
+        raise click.UsageError(f"--acme-email must be an address such as you@example.org, not {email!r}")
+    url = urlsplit(str(directory or LETS_ENCRYPT))
+    if url.scheme != "https" or not url.hostname:
+        raise click.UsageError(f"--acme-directory must be an https:// URL, not {directory!r}")
+    return AcmeConfig(email=str(email).strip(), directory=url.geturl())

@@ -31,7 +31,7 @@ from draas.model.policy import Policy
 from draas.model.replica import Replica
 from draas.model.route import AppRoute
 from draas.scheduler import app_commands, jobs
-from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
+from draas.scheduler.apps import add_replica, app_event, next_replica_id, observe_replica
 from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.meter import Figures, Meter
@@ -77,6 +77,7 @@ class AppControl:
         self._all_routes_changed = False
         self._challenges: Mapping[str, str] = {}
         self._certificates: Mapping[str, str] = {}
+        self._challenged = 0  # the generation with the challenges set last
         self._ingresses: tuple[str, ...] = ()
         self._news: set[_Part] = set()  # what of these has changed since take_routes
         self._generation = 0
@@ -300,6 +301,28 @@ class AppControl:
             ),
         )
 
+    def warn(self, name: str, warnings: tuple[str, ...], now: float) -> None:
+        """What keeps people from an app though it runs, as far as is known now."""
+        app = self._cluster.app_named(name)
+        if app is None or app.warnings == warnings:
+            return
+        new = [warning for warning in warnings if warning not in app.warnings]
+        events = [app_event("app.warned", app, now, warning=warning) for warning in new]
+        self._do(Plan(apps=(replace(app, warnings=warnings),), events=tuple(events)))
+
+    @property
+    def has_ingress(self) -> bool:
+        """Whether an ingress that is linked has a proxy."""
+        return any(self._has_proxy(node_id) for node_id in self._told)
+
+    def challenges_shown(self) -> bool:
+        """Whether every ingress that is linked has said that it answers the challenges set last."""
+        if "challenges" in self._news:
+            return False
+        serving = [node_id for node_id in self._told if self._has_proxy(node_id)]
+        said = [self._traffic[node_id].generation for node_id in serving if node_id in self._traffic]
+        return len(said) == len(serving) and all(generation >= self._challenged for generation in said)
+
     def set_challenges(self, challenges: Mapping[str, str]) -> None:
         """What ingresses answer to an ACME server from now on: token to key authorization."""
         if challenges != self._challenges:
@@ -321,6 +344,8 @@ class AppControl:
         if not (put or gone or news):
             return {}
         self._generation += 1
+        if "challenges" in news:
+            self._challenged = self._generation
         routes = Routes(
             epoch=self._epoch,
             generation=self._generation,

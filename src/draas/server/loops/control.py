@@ -513,6 +513,10 @@ class ControlLoop:
         self.control.apps.set_challenges(challenges)
         self._wake.set()
 
+    def warn(self, app: str, warnings: tuple[str, ...]) -> None:
+        """Have an app tell these, in the next tick."""
+        self.post(lambda _tick, now: self.control.apps.warn(app, warnings, now))
+
     def certificates(self) -> Sequence[Certificate]:
         """All certificates, by host."""
         return sorted(self._certificates.values(), key=lambda one: one.host)
