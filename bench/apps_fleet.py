@@ -110,7 +110,7 @@ async def put(session: aiohttp.ClientSession, name: str, version: str) -> None:
 
 async def until_live(session: aiohttp.ClientSession, count: int) -> None:
     while True:
-        async with session.get(f"/api/apps?state=live") as response:
+        async with session.get("/api/apps?state=live") as response:
             answer = await response.json()
             if response.status >= 400:
                 raise SystemExit(answer)

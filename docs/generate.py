@@ -19,6 +19,7 @@ from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.api.describe import describe
 from draas.testing.fake_controller import FakeController
+from draas.wire.app_schema import app_schema
 
 HERE = Path(__file__).resolve().parent
 STATES = "internals/states.md"
@@ -46,6 +47,33 @@ for terminals only (`NO_COLOR` is honoured); tables are cut to the terminal's wi
 | 3 | the controller cannot be reached, or does not allow it |
 | 130, 143 | stopped by Ctrl-C, by SIGTERM; `draas run` has cancelled its job |
 | 141 | nobody reads the output any more; `draas run` has cancelled its job |
+"""
+DRAAS_YAML = "reference/draas-yaml.md"
+SCHEMA = "reference/app.schema.json"
+DRAAS_YAML_HEAD = """# draas.yaml
+
+Made from the schema of an app by `docs/generate.py`; do not edit. The same fields are the body of `PUT /api/apps/NAME`; a
+[JSON Schema](app.schema.json) is for editors (`# yaml-language-server: $schema=…`). How to use it: [deploy](../how-to/deploy.md).
+
+A file has one app, a list of apps, or several documents. An unknown field is an error with its line and the nearest name there is.
+`${VAR}` is not expanded. YAML 1.2: only `true` and `false` are true and false. Values of `env` and `labels` are taken as they are written.
+
+```yaml
+app: shop
+image: nginx:1.25
+port: 80
+replicas: {min: 2, max: 6}
+autoscale: {requests_per_s: 100}
+domains: [shop.example.org, example.org/shop]
+health: {http: /healthz, every_s: 2, timeout_s: 1, failures: 3}
+resources: {cpu_cores: 0.5, memory_mb: 256}
+env: {MODE: production}
+release_command: ["/app/migrate"]
+constraints: ["node.arch == amd64"]
+labels: {team: web}
+https: {redirect: true}
+deploy: {order: start-first, batch: 1, healthy_after_s: 3, rollback: auto}
+```
 """
 HEAD = """# States
 
@@ -153,6 +181,38 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def render_draas_yaml() -> str:
+    """The page docs/reference/draas-yaml.md."""
+    schema = app_schema()
+    parts = [_render_app_fields("An app", schema, schema["required"])]
+    used = {
+        reference["$ref"].rsplit("/", 1)[1]: f"{path}{field}"
+        for path, fields in (("", schema), ("deploy.", schema["$defs"]["DeployBody"]))
+        for field, told in fields["properties"].items()
+        for reference in told.get("anyOf", [])
+        if "$ref" in reference
+    }
+    parts += [_render_app_fields(f"`{field}`", schema["$defs"][name], []) for name, field in used.items()]
+    page = DRAAS_YAML_HEAD + "\n" + "\n".join(parts)
+    for name, field in used.items():
+        page = page.replace(f"[{name}](#{name.lower()})", f"[fields](#{field.replace('.', '')})")
+    return page
+
+
+def _render_app_fields(title: str, schema: dict[str, Any], required: list[str]) -> str:
+    lines = [f"## {title}\n", schema["description"] + "\n", "| field | kind | |", "|---|---|---|"]
+    for field, told in schema["properties"].items():
+        needed = "required. " if field in required else ""
+        kinds = " or ".join(kind for kind in _kind(told).split(" or ") if kind != "null")
+        lines.append(f"| `{field}` | {kinds} | {needed}{_about(told)} |")
+    return "\n".join(lines) + "\n"
+
+
+def render_schema() -> str:
+    """The file docs/reference/app.schema.json."""
+    return json.dumps(app_schema(), indent=2) + "\n"
+
+
 def render_cli() -> str:
     """The page docs/reference/cli.md."""
     context = click.Context(main, info_name="draas")
@@ -186,3 +246,5 @@ if __name__ == "__main__":
     (HERE / STATES).write_text(render_states())
     (HERE / API).write_text(render_api())
     (HERE / CLI).write_text(render_cli())
+    (HERE / DRAAS_YAML).write_text(render_draas_yaml())
+    (HERE / SCHEMA).write_text(render_schema())

@@ -56,8 +56,8 @@ async def test_deploys_restarts_and_scaling_lose_no_request(apps: AppLab) -> Non
         apps.wait_live("shop", 3)
         apps.call("POST", "/api/apps/shop/scale", {"replicas": 1})
         apps.wait_live("shop", 1)
-        apps.call("POST", "/api/apps/shop/restart")
         before = {one["id"] for one in apps.app("shop")["replicas"]}
+        apps.call("POST", "/api/apps/shop/restart")
         apps.wait(
             "shop",
             lambda now: now["state"] == "live" and not before & {one["id"] for one in now["replicas"]},
@@ -138,7 +138,9 @@ def test_a_release_that_does_not_come_up_leaves_the_old_one_and_says_why(apps: A
         newest = max(apps.releases("shop"), key=lambda release: release["number"])
         assert newest["state"] == "failed"
         assert says in newest["reason"], newest
-        assert {one["id"] for one in apps.app("shop")["replicas"]} == before
+        apps.wait(
+            "shop", lambda app: {one["id"] for one in app["replicas"]} == before, "only the old replicas are left"
+        )
     assert apps.fetch("shop")[0] == 200
 
 
@@ -210,7 +212,7 @@ def test_replicas_move_to_a_machine_that_is_there_again(apps: AppLab, rack: Rack
 
 
 async def test_an_app_that_sleeps_wakes_with_the_first_request(apps: AppLab) -> None:
-    body = app_body(replicas={"min": 0, "max": 2}, autoscale={"requests_per_s": 50, "idle_s": 2})
+    body = app_body(replicas={"min": 0, "max": 2}, autoscale={"requests_per_s": 50, "idle_s": 10})
     await apps.aside(apps.put, "shop", body)
     await apps.aside(apps.call, "POST", "/api/apps/shop/scale", {"replicas": 1})
     await apps.aside(apps.wait_served, "shop", " 1\n")

@@ -156,7 +156,15 @@ RELEASE = Release(
     canary=CanaryPhase.TESTING,
     command_done=True,
 )
-REPLICA = Replica(allocation=ATTEMPT, release=7, moving_for="drained", leaving_at=AT + 3, leaving_for="release 8")
+REPLICA = Replica(
+    allocation=ATTEMPT,
+    release=7,
+    moving_for="drained",
+    leaving_at=AT + 3,
+    leaving_for="release 8",
+    running_at=AT,
+    healthy_at=AT + 2,
+)
 SCALING = Scaling(at=AT, before=2, after=4, reason="2 to 4: 180 requests/s a replica, target 100")
 FULL_APP = App(
     id=AppId("p-full"),

@@ -327,6 +327,8 @@ async def test_every_field_said_wrong(served: Served) -> None:
         ("-a", "must be a name such as"),
         ("a-", "must be a name such as"),
         ("a%09", "must be a name such as"),
+        ("a%0a", "must be a name such as"),
+        ("a%0ab", "must be a name such as"),
         ("a%22", "must be a name such as"),
         ("a%20b", "must be a name such as"),
         ("%C3%A9", "must be a name such as"),

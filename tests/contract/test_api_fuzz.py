@@ -18,15 +18,20 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from draas.model.job import JobId
+from draas.model.app import AppId
+from draas.model.app_spec import AppSpec
+from draas.model.command import PutApp
+from draas.model.job import JobId, ProjectName
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.api.describe import describe
+from draas.server.services.controller import Reply
 from draas.testing.api import make_node, serve_api
 from draas.testing.fake_controller import FakeController
 
 EXAMPLES = 15  # of each call, right and wrong: some 600 requests in 30 s
-ENDLESS = {("GET", "/api/events")}  # streams for ever; tests/contract/test_api_logs.py has it
+# These stream for ever; tests/contract/test_api_logs.py and test_api_apps.py have them.
+ENDLESS = {("GET", "/api/events"), ("GET", "/api/apps/{name}/watch")}
 CHECKS = (
     checks.not_a_server_error,
     status_code_conformance,
@@ -69,6 +74,11 @@ def target() -> Iterator[Target]:
             attempt = await served.controller.start(JobId(job), make_node())
             await served.controller.logs.write(attempt, b"one\n\xff\x00two")
             await served.controller.finish(JobId(job))
+            spec = AppSpec(image="nginx:1.25", port=80, min_replicas=2, max_replicas=2)
+            served.controller.apps_now.prompt = True
+            put = PutApp(id=AppId("app-1"), project=ProjectName("default"), name="shop", spec=spec)
+            await served.controller.command_apps(put, lambda apps: Reply(200, b""))
+            await served.controller.logs.write(served.controller.apps_now.get("shop").replicas[0].id, b"one\ntwo")
             await started.put(Target(served.url, served.secrets["admin"], job))
             await stop.wait()
 
@@ -107,6 +117,8 @@ def test_requests_made_from_the_document(target: Target, name: str, mode: Genera
     def ask(case: schemathesis.Case, real: bool) -> None:
         if real and "{id}" in operation.path and case.path_parameters:
             case.path_parameters["id"] = "node-a" if "nodes" in operation.path else target.job
+        if real and "{name}" in operation.path and case.path_parameters:
+            case.path_parameters["name"] = "shop"
         if name.endswith("/logs") or "wait_s" in str(case.query):
             case.query = {**dict(case.query or {}), "follow": "false"} if name.endswith("/logs") else {}
         response = case.call(base_url=target.url, headers={"Authorization": f"Bearer {target.key}"}, timeout=30)

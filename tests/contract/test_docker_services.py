@@ -354,6 +354,28 @@ async def test_a_successor_keeps_endpoint_and_health(inside: PrivateEngine, tmp_
         await successor.runtime.remove(one.id)
 
 
+async def test_an_engine_that_is_restarted_changes_nothing_of_a_healthy_replica(tmp_path: Path) -> None:
+    """With live-restore: what the agent cannot see for a while is not held against the replica."""
+    engine = PrivateEngine(tmp_path, live_restore=True)
+    try:
+        await asyncio.to_thread(engine.start)
+        with engine.inside():
+            async with an_agent(engine, tmp_path) as agent:
+                await load_sample_image(agent.runtime.api)
+                one = replica(service=a_service(probe=Probe(every_s=0.1, failures=1)))
+                agent.order(one)
+                before = await agent.until_health(one.id, Health.HEALTHY)
+                await asyncio.to_thread(engine.kill)
+                await asyncio.sleep(1)  # ten probes' time; what is asserted is that nothing is told of them
+                await asyncio.to_thread(engine.start)
+                assert await agent.runtime.door(one.id) is not None
+                assert await get(before.endpoint) in (200, 404)
+                assert [told.served for told in agent.reports(one.id) if told.served is not None] == [before]
+                await agent.runtime.remove(one.id)
+    finally:
+        await asyncio.to_thread(engine.close)
+
+
 async def test_the_images_own_entry_point_and_stop_signal(agent: AgentHere) -> None:
     await load_own_server(agent, "own-server:1")
     one = replica((), image="own-server:1", service=a_service(stop_grace_s=20))
@@ -418,6 +440,15 @@ async def test_a_tag_is_pinned_by_one_question_and_pulled_by_its_digest(
         await agent.until_health(pinned.id, Health.HEALTHY)
         assert registry.asked == []  # it is here
     assert (await inspect(agent, pinned.id))["Image"] == (await inspect(agent, one.id))["Image"]
+
+
+async def test_a_start_without_its_prepare_finds_the_image_again(agent: AgentHere, inside: PrivateEngine) -> None:
+    """The agent died between the two: what was pulled by its digest has no tag here."""
+    with small_registry(inside) as registry:
+        registry.push(await asyncio.to_thread(sample_archive, tag="x:1"), "v2")
+        one = replica(image=f"{registry.name}:v2")
+        await agent.runtime.start(one)
+    assert "@sha256:" in (await inspect(agent, one.id))["Config"]["Image"]
 
 
 async def test_an_image_without_a_registry_is_pinned_to_its_id(agent: AgentHere) -> None:

@@ -22,15 +22,8 @@ class AnswersBeforeCommit(Controller):
     """Acknowledges, and sends orders, before anything is on disk."""
 
     def begin_commit(self, pending: Pending) -> None:
-        for answer, jobs in pending.replies:
-            answer(jobs)
-        for follow_up in pending.then:
-            follow_up()
-        for node_id, assign in pending.orders.items():
-            connection = self._welcomed.get(node_id)
-            if connection is not None:
-                self._send(node_id, connection, [assign])
-        super().begin_commit(Pending(plan=pending.plan, orders={}, then=[], replies=[]))
+        self.answer_and_send(pending)
+        super().begin_commit(Pending(plan=pending.plan, orders={}, routes={}, then=[], replies=[]))
 
 
 class GoesOnInMemory(Controller):
@@ -134,8 +127,9 @@ class ForgetsLeases(Control):
     """Re-runs an exclusive job as soon as its node is down."""
 
     def __init__(self, *args: object) -> None:
-        *others, policy, now = args
-        super().__init__(*others, replace(policy, lease_s=0.0, lease_margin_s=0.0), now)  # type: ignore[arg-type]
+        *others, policy, now, app_list = args
+        hasty = replace(policy, lease_s=0.0, lease_margin_s=0.0)  # type: ignore[type-var]
+        super().__init__(*others, hasty, now, app_list)  # type: ignore[arg-type]
 
 
 class BelievesTheSuperseded(Control):

@@ -3,6 +3,7 @@
 import re
 from typing import Any, NamedTuple
 
+_COUNT_ALONE = re.compile(r"release [0-9]+: [0-9]+ of [0-9]+ replicas ready")
 _COUNTS = re.compile(r"[0-9]+(\.[0-9]+)?")
 
 
@@ -40,11 +41,20 @@ class Progress:
         return lines or self._reason(app)
 
     def _reason(self, app: Any) -> list[str]:
-        """Why nothing moves, once; figures in it may change as they like."""
+        """What stands in the way where nothing moves, once; figures in it may change as they like."""
         reason = str(app["reason"])
         told = _COUNTS.sub("#", reason)
-        moving = any(phase in ("pulling", "starting") for phase in self._phases.values())
-        if not reason or moving or told in self._said or app["state"] == "live" or self._looks == 1:
+        mine = [one for one in app["replicas"] if one["release"] == self.release]
+        moving = any(phase_of(one) not in ("healthy", "stopped") for one in mine)
+        is_old = self._looks == 1 and app["state"] != "deploying"
+        if (
+            not reason
+            or moving
+            or is_old
+            or told in self._said
+            or app["state"] == "live"
+            or _COUNT_ALONE.fullmatch(reason)
+        ):
             return []
         self._said.add(told)
         return [f"{app['name']}: {reason}"]

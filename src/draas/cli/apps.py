@@ -102,7 +102,7 @@ def _fields(app: Any) -> dict[str, str | None]:
         "rolling": str(app["rolling"]) if app["rolling"] is not None else None,
         "port": str(spec["port"]) if spec["port"] is not None else None,
         "replicas": f"{app['healthy']} of {app['wanted']} healthy{between}",
-        "health": ", ".join(f"{k} {v}" if v is not True else k for k, v in spec["health"].items()),
+        "health": ", ".join(map(_told, spec["health"].items())),
         "resources": f"{cores(resources['cpu_cores'])}, {resources['memory_mb']:g} MiB each",
         "command": command if command is None or isinstance(command, str) else " ".join(command),
         "env": "\n".join(f"{k}={v}" for k, v in spec["env"].items()),
@@ -111,6 +111,13 @@ def _fields(app: Any) -> dict[str, str | None]:
         "labels": ", ".join(f"{k}={v}" for k, v in spec["labels"].items()),
         "created": f"{app['created_at']} ({ago(app['created_at'])} ago)",
     }
+
+
+def _told(field: tuple[str, Any]) -> str:
+    name, value = field
+    if value is True:
+        return name
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 
 def _print_replicas(app: Any) -> None:
@@ -143,7 +150,7 @@ def releases(name: str, as_json: bool, quiet: bool, project: str | None) -> None
             click.echo(release["number"])
         return
     rows = [
-        [str(one["number"]), one["state"], one["spec"]["image"], one["image"].partition("@")[2][:19] or "-", ago(one["created_at"]),
+        [str(one["number"]), one["state"], one["spec"]["image"], one["image"].rpartition("@")[2][:19] or "-", ago(one["created_at"]),
          one["reason"] or (f"repeats release {one['rollback_of']}" if one["rollback_of"] is not None else "")]
         for one in found
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""`draas demo`: as `up`, then a sample job and where to look. Uses a controller that runs already, if there is one."""
+"""`draas demo`: as `up`, then a sample job, a sample app and where to look. Uses a controller that runs already, if there is one."""
 
 from typing import Any
 
@@ -13,6 +13,7 @@ from draas.cli.run import exit_code_of, render_end
 from draas.cli.running import FAILED, fail, run_until_stopped
 from draas.cli.server import server_options
 from draas.cli.up import be_up
+from draas.model.job import SAMPLE_IMAGE
 
 SAMPLE = """echo "Hello from $(hostname)!"
 for n in 1 2 3; do sleep 1; echo "step $n of 3"; done
@@ -20,12 +21,25 @@ echo "errors come on stderr" >&2
 echo "done"
 """
 
+APP = "demo"
+PAGE = "<!doctype html><title>DRaaS</title><h1>It works</h1><p>This page comes from replica $DRAAS_ALLOCATION_ID.</p>"
+APP_BODY = {
+    "image": SAMPLE_IMAGE,
+    "command": f"mkdir -p /www && echo '{PAGE}' | sed s/.DRAAS_ALLOCATION_ID/$DRAAS_ALLOCATION_ID/ > /www/index.html"
+    " && exec httpd -f -p 8000 -h /www",
+    "port": 8000,
+    "replicas": 2,
+    "health": {"http": "/"},
+    "resources": {"cpu_cores": 0.1, "memory_mb": 32},
+    "deploy": {"healthy_after_s": 1},
+}
+
 
 @click.command()
 @server_options
 @agent_options
 def demo(**given: Any) -> None:
-    """As up, then run a sample job and show where to look. Uses the controller of DRAAS_URL or config.toml where that runs."""
+    """As up, then run a sample job and a sample app and show where to look. Uses the controller of DRAAS_URL or config.toml where that runs."""
     import asyncio
 
     from draas.client.settings import load_settings
@@ -74,8 +88,18 @@ async def _show(client: Any) -> int:
     ended = await client.job(job["id"])
     if told := render_end(ended):
         click.echo(told, err=True)
-    click.echo(render_pointers(job["id"], program(), client.transport.settings.url))
-    return exit_code_of(ended)
+    code = exit_code_of(ended)
+    if runtime == "docker":
+        code = max(code, await _show_app(client))
+    click.echo(render_pointers(job["id"], program(), client.transport.settings.url, app=runtime == "docker"))
+    return code
+
+
+async def _show_app(client: Any) -> int:
+    from draas.cli.deploy import follow_newest
+
+    click.echo("\nA sample app, two replicas of a small web server:\n")
+    return await follow_newest(client, await client.put_app(APP, APP_BODY), as_json=False, quiet=False)
 
 
 def runtime_for(nodes: list[Any]) -> str | None:
@@ -90,13 +114,14 @@ def runtime_for(nodes: list[Any]) -> str | None:
     return next((name for name in ("docker", "process") if name in able), None)
 
 
-def render_pointers(id: str, called: str, url: str) -> str:
-    """Where to look."""
+def render_pointers(id: str, called: str, url: str, *, app: bool) -> str:
+    """Where to look; `app`: also at the sample app."""
     lines = [
         (f"{called} jobs", "all jobs"),
         (f"{called} logs {id}", "this one's output, kept"),
         (f"{called} jobs show {id}", "its attempts, memory and CPU"),
         (f"{called} explain {id}", "why it ran there"),
+        *(((f"{called} apps show {APP}", "the app; take it away: " + f"{called} apps rm {APP}"),) if app else ()),
         (f"{called} nodes", "the machines; one more: " + f"{called} nodes token"),
         (f"{called} run -- echo hello", "a job of your own"),
         (f"{url}/docs", "the API"),

@@ -7,9 +7,11 @@ import click
 from draas.cli.calling import call, calling_options
 from draas.cli.each import for_each
 from draas.cli.lazy import ListGroup
-from draas.cli.output import ago, print_fields, print_json, print_table, program, size
+from draas.cli.output import ago, print_fields, print_json, print_table, program, say, size
 from draas.cli.units import seconds
 from draas.model.resources import MIB
+
+EMPTY_LOOK_S = 0.5
 
 
 @click.group(cls=ListGroup)
@@ -144,15 +146,37 @@ def label(name: str, labels: tuple[str, ...], as_json: bool, quiet: bool, projec
 
 @nodes.command("rm")
 @click.argument("names", nargs=-1, required=True)
+@click.option("--force", is_flag=True, help="At once: do not wait until apps have moved away.")
 @calling_options
-def remove(names: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
-    """Remove machines for good: their keys are revoked, their work is run elsewhere."""
+def remove(names: tuple[str, ...], force: bool, as_json: bool, quiet: bool, project: str | None) -> None:
+    """Remove machines for good: apps move away first, jobs are run elsewhere, keys are revoked."""
 
     async def remove_one(client: Any, name: str) -> dict[str, str]:
+        node = await client.node(name)
+        if not force and node["state"] in ("ready", "draining"):
+            await _empty(client, node, quiet or as_json)
         await client.remove_node(name)
         return {"name": name, "state": "removed"}
 
     for_each(names, remove_one, lambda name, _: f"{name} removed", as_json=as_json, quiet=quiet)
+
+
+async def _empty(client: Any, node: Any, silent: bool) -> None:
+    """Drain the machine and wait until no replica of an app is there."""
+    import asyncio
+
+    told = ""
+    await client.patch_node(node["name"], state="draining")
+    while here := [
+        app["name"]
+        for app in (await client.apps())["items"]
+        if any(one["node_id"] == node["id"] for one in (await client.app(app["name"]))["replicas"])
+    ]:
+        line = f"waits for {', '.join(sorted(here))} to move away from {node['name']} (--force removes it at once)"
+        if line != told and not silent:
+            say(line)
+        told = line
+        await asyncio.sleep(EMPTY_LOOK_S)
 
 
 @nodes.command()

@@ -130,6 +130,8 @@ def _value(value: Any) -> str:
         return ", ".join(f"{name} {_value(inner)}" for name, inner in value.items())
     if isinstance(value, list):
         return ", ".join(map(_value, value))
+    if isinstance(value, float):
+        return f"{value:g}"
     return value if isinstance(value, str) and value else json.dumps(value)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,21 +38,24 @@ def write_file(path: Path, text: str) -> None:
 
 async def run(folder: Path, *command: str) -> tuple[int, str]:
     """Exit code and output of `command`, run in `folder`. Raises ProxyTrouble where it does not end in time."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        cwd=folder,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+
+    def run_it() -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        )
+
+    # Not asyncio's own: under uvloop what is started keeps our end of the pipe open, and a daemon never lets go of it.
     try:
-        async with asyncio.timeout(COMMAND_TIMEOUT_S):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+        done = await asyncio.to_thread(run_it)
+    except subprocess.TimeoutExpired:
         raise ProxyTrouble(f"`{command[0]}` took longer than {COMMAND_TIMEOUT_S:.0f} s") from None
-    return process.returncode or 0, output.decode(errors="replace")
+    return done.returncode, done.stdout.decode(errors="replace")
 
 
 def why_refused(output: str) -> str:

@@ -10,13 +10,18 @@ NOTHING_SERVED = Served()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replica:
-    """`leaving_at`: since when it gets no new requests; it is told to stop once it has finished what it serves."""
+    """`leaving_at`: since when it gets no new requests; it is told to stop once it has finished what it serves.
+
+    `running_at`, `healthy_at`: since when the controller has known it to run and to be healthy. Its agent's clock may be minutes off.
+    """
 
     allocation: Allocation
     release: int
     moving_for: str = ""  # why another one is to take its place, in words; "" if none is
     leaving_at: float | None = None
     leaving_for: str = ""  # why, in words
+    running_at: float | None = None
+    healthy_at: float | None = None
 
     @property
     def id(self) -> AllocationId:
@@ -58,4 +63,4 @@ class Replica:
 
     def settled(self, now: float, after_s: float) -> bool:
         """Whether it has been healthy for `after_s`."""
-        return self.healthy and now - self.served.since >= after_s
+        return self.healthy and self.healthy_at is not None and now - self.healthy_at >= after_s

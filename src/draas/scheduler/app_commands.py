@@ -10,7 +10,7 @@ from draas.model.errors import Conflict, Fault, Invalid
 from draas.model.plan import EMPTY, Plan
 from draas.model.release import RELEASE_TABLE, CanaryPhase, Release, ReleaseState
 from draas.model.state import advance
-from draas.scheduler.apps import app_event, put_release
+from draas.scheduler.apps import app_event, leave, put_release, put_replica
 from draas.scheduler.routes import host_paths
 
 
@@ -117,7 +117,11 @@ def decide_canary(command: DecideCanary, app: App, now: float) -> Plan:
         return _changed(app, put_release(app, replace(rolling, canary=CanaryPhase.PROMOTED)), now)
     failed = advance(RELEASE_TABLE, rolling.state, ReleaseState.FAILED, rolling)
     aborted = replace(rolling, state=failed, finished_at=now, reason="the canary was aborted")
-    return _changed(app, put_release(app, aborted), now)
+    after = put_release(app, aborted)
+    for replica in app.replicas:
+        if replica.release == rolling.number:
+            after = put_replica(after, leave(replica, "the canary was aborted", now))
+    return _changed(app, after, now)
 
 
 def remove_app(app: App, now: float) -> Plan:

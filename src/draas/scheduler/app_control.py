@@ -36,8 +36,8 @@ from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.meter import Figures, Meter
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
-from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile
-from draas.scheduler.routes import ingress_addresses, route_of
+from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
+from draas.scheduler.routes import ingress_addresses, ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic, Usages
 
 INGRESS, DNS = "ingress", "dns"
@@ -58,13 +58,20 @@ class AppControl:
         epoch: int,
         do: Callable[[Plan], None],
         find_job: Callable[[JobId], Job | None],
+        now: float,
     ) -> None:
         self._cluster = cluster
         self._fleet = fleet
         self._policy = policy
         self._epoch = epoch
         self._do = do
-        self._view = View(nodes=cluster.nodes, is_drained=self._is_drained, find_job=find_job, fault_of=self._fault_of)
+        self._view = View(
+            nodes=cluster.nodes,
+            is_drained=self._is_drained,
+            find_job=find_job,
+            fault_of=self._fault_of,
+            began_at=now,
+        )
         self._dirty: dict[AppId, None] = {}
         self._restless: dict[AppId, None] = {}
         self._look_at = 0.0
@@ -182,6 +189,9 @@ class AppControl:
         for app in plan.apps:
             self._dirty[app.id] = None
             self._changed_routes[app.name] = None
+            if (rolling := app.rolling) is not None and not rolling.command_done:
+                # Its end and what it means for the release belong into one commit: a job that has ended is not loaded again.
+                self._release_jobs[release_job_id(app, rolling)] = app.id
         for app_id in plan.gone_apps:
             self._removed[app_id] = self._cluster.apps[app_id]
             self._changed_routes[self._cluster.apps[app_id].name] = None
@@ -205,6 +215,8 @@ class AppControl:
         for job in plan.jobs:
             if (owner := self._release_jobs.get(job.id)) is not None:
                 self._dirty[owner] = None
+                if job.ended:
+                    del self._release_jobs[job.id]
 
     # --- time ---
 
@@ -240,7 +252,6 @@ class AppControl:
             self._do(Plan(gone_apps=(app.id,), events=step.events))
             return
         if step.submit is not None:
-            self._release_jobs[step.submit.ids[0]] = app.id
             self._do(jobs.submit_jobs(self._cluster, step.submit, {}, now))
         after = self._place(step, now)
         if after != app:
@@ -313,15 +324,19 @@ class AppControl:
     @property
     def has_ingress(self) -> bool:
         """Whether an ingress that is linked has a proxy."""
-        return any(self._has_proxy(node_id) for node_id in self._told)
+        return bool(self._serving())
 
     def challenges_shown(self) -> bool:
         """Whether every ingress that is linked has said that it answers the challenges set last."""
         if "challenges" in self._news:
             return False
-        serving = [node_id for node_id in self._told if self._has_proxy(node_id)]
+        serving = self._serving()
         said = [self._traffic[node_id].generation for node_id in serving if node_id in self._traffic]
         return len(said) == len(serving) and all(generation >= self._challenged for generation in said)
+
+    def _serving(self) -> list[NodeId]:
+        told = (self._cluster.nodes.get(node_id) for node_id in self._told)
+        return [node.id for node in told if node is not None and _serves(node)]
 
     def set_challenges(self, challenges: Mapping[str, str]) -> None:
         """What ingresses answer to an ACME server from now on: token to key authorization."""
@@ -415,19 +430,22 @@ class AppControl:
     # --- the view ---
 
     def _is_drained(self, id: AllocationId) -> bool:
-        """Whether every ingress that is linked has said that nothing is under way on this replica."""
-        return all(id in self._drained(node_id) for node_id in self._told if self._has_proxy(node_id))
+        """Whether every ingress has said that nothing is under way on this replica.
+
+        One whose link is closed serves on, and may not have heard yet that the replica leaves. It counts until its node is down.
+        """
+        return all(id in self._drained(node.id) for node in self._cluster.nodes.values() if _serves(node))
 
     def _drained(self, node_id: NodeId) -> frozenset[AllocationId]:
         traffic = self._traffic.get(node_id)
         return frozenset(traffic.drained) if traffic is not None else frozenset()
 
-    def _has_proxy(self, node_id: NodeId) -> bool:
-        node = self._cluster.nodes.get(node_id)
-        return node is not None and node.facts.ingress is not None and bool(node.facts.ingress.http_port)
-
     def _fault_of(self, name: str) -> str:
         return next((said.faults[name] for said in self._traffic.values() if name in said.faults), "")
+
+
+def _serves(node: Node) -> bool:
+    return next(ingresses((node,)), None) is not None
 
 
 def _ingress_address(node: Node | None) -> str | None:

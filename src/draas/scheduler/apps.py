@@ -68,7 +68,7 @@ def observe_replica(app: App, id: AllocationId, observed: Observed, now: float) 
     replica = find_replica(app, id)
     if replica is None:
         return EMPTY
-    seen = replace(replica, allocation=replica.allocation.observe(observed))
+    seen = _see(replica, observed, now)
     app = _pin(app, seen)
     if not seen.ended:
         return Plan(apps=(put_replica(app, seen),))
@@ -90,6 +90,21 @@ def observe_replica(app: App, id: AllocationId, observed: Observed, now: float) 
     if observed.cause not in BLAMELESS:
         app = _count_crash(app, seen, now)
     return Plan(apps=(app,), events=(event,))
+
+
+def _see(replica: Replica, observed: Observed, now: float) -> Replica:
+    """The replica with what was observed of it, and when that was heard of."""
+    seen = replace(replica, allocation=replica.allocation.observe(observed))
+    if seen.ended:
+        return seen
+    running_at, healthy_at = replica.running_at, replica.healthy_at
+    if running_at is None and seen.state is AllocationState.RUNNING:
+        running_at = now
+    if not seen.healthy:
+        healthy_at = None
+    elif healthy_at is None or seen.served.since != replica.served.since:
+        healthy_at = now
+    return replace(seen, running_at=running_at, healthy_at=healthy_at)
 
 
 def lose_replica(app: App, id: AllocationId, detail: str, now: float) -> Plan:
@@ -127,8 +142,7 @@ def _count_crash(app: App, replica: Replica, now: float) -> App:
     """One more start in vain; several replicas that were started together count once."""
     if replica.allocation.assigned_at < app.crashed_at:
         return app
-    served = replica.served
-    sound = bool(served.since) and now - served.since >= SOUND_AFTER_S
+    sound = replica.healthy_at is not None and now - replica.healthy_at >= SOUND_AFTER_S
     crashes = 1 if sound else app.crashes + 1
     wait_s = 0.0 if crashes == 1 else min(RESTART_CAP_S, RESTART_BASE_S * 2.0 ** min(crashes - 2, 16))
     return replace(app, crashes=crashes, crashed_at=now, not_before=now + wait_s)

@@ -61,7 +61,7 @@ class Control:
         )  # not long ago: what is read from disk may have them yet
         self._left: set[NodeId] = set()
         self._told: set[NodeId] = set()  # nodes whose link has been given its full set: they get what changes
-        self.apps = AppControl(self.cluster, self.fleet, policy, epoch, self._do, self._find_job)
+        self.apps = AppControl(self.cluster, self.fleet, policy, epoch, self._do, self._find_job, now)
         self._apply(Plan(jobs=tuple(job_list), nodes=tuple(node_list), apps=tuple(app_list)))
         self._do(nodes.begin(self.cluster, now))
 

@@ -30,12 +30,16 @@ RELEASE_COMMAND_TIMEOUT_S = 900.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """What a decision about an app needs to know of the rest. `is_drained`: no ingress has anything under way on this replica."""
+    """What a decision about an app needs to know of the rest. `is_drained`: no ingress has anything under way on this replica.
+
+    `began_at`: since when this controller decides. What was to be told before may not have been.
+    """
 
     nodes: Mapping[NodeId, Node]
     is_drained: Callable[[AllocationId], bool]
     find_job: Callable[[JobId], Job | None]
     fault_of: Callable[[str], str]  # by an app's name: why an ingress refuses its routes; "" if none does
+    began_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +128,7 @@ def _run_release_command(app: App, view: View, now: float) -> tuple[App, SubmitJ
     command = rolling.spec.release_command
     if command is None or rolling.rollback_of is not None:
         return put_release(app, replace(rolling, command_done=True)), None
-    job_id = JobId(f"{app.id}-release-{rolling.number}")
+    job_id = release_job_id(app, rolling)
     job = view.find_job(job_id)
     if job is None:
         return app, _release_job(app, rolling, job_id)
@@ -135,6 +139,11 @@ def _run_release_command(app: App, view: View, now: float) -> tuple[App, SubmitJ
         why = f"its release command {job.state}: {job.reason or job.state} (draas jobs logs {job_id})"
         return _move(app, rolling, ReleaseState.FAILED, now, reason=why), None
     return app, None
+
+
+def release_job_id(app: App, release: Release) -> JobId:
+    """The job that runs the release's command."""
+    return JobId(f"{app.id}-release-{release.number}")
 
 
 def _release_job(app: App, release: Release, job_id: JobId) -> SubmitJobs:
@@ -176,12 +185,11 @@ def _why_failed(app: App, rolling: Release, now: float) -> str:
 
 
 def _overdue(replica: Replica, deploy: Deploy, now: float) -> bool:
-    started_at = replica.observed.started_at
     return (
         replica.state is AllocationState.RUNNING
         and not replica.healthy
-        and started_at is not None
-        and now - max(started_at, replica.allocation.assigned_at) > deploy.deadline_s
+        and replica.running_at is not None
+        and now - replica.running_at > deploy.deadline_s
     )
 
 
@@ -211,7 +219,7 @@ def _finish_release(app: App, now: float) -> App:
     settled = [replica for replica in fresh if replica.settled(now, deploy.healthy_after_s)]
     if _awaits_verdict(rolling, deploy):
         assert deploy.canary is not None
-        if rolling.canary is CanaryPhase.NONE and len(settled) >= deploy.canary.replicas:
+        if rolling.canary is CanaryPhase.NONE and len(settled) >= min(deploy.canary.replicas, app.wanted):
             return put_release(app, replace(rolling, canary=CanaryPhase.TESTING))
         return app
     others = any(replica.staying and replica.release != rolling.number for replica in app.replicas)
@@ -277,14 +285,18 @@ def _balance_steady(app: App, live: Release | None, view: View, now: float) -> t
     left = newest is not None and newest.state is ReleaseState.FAILED and not newest.spec.deploy.rollback_auto
     if live is not None and not left:
         return _balance_group(app, live, app.replicas, app.wanted, view, now)
-    if live is not None:
-        own = [replica for replica in app.replicas if replica.release == live.number]
-        others = sum(replica.staying and replica.release != live.number for replica in app.replicas)
-        return _balance_group(app, live, own, max(0, app.wanted - others), view, now)
     if not left:
         for replica in app.replicas:
             app = put_replica(app, leave(replica, "its release failed", now))
-    return app, ()
+        return app, ()
+    others = [replica for replica in app.replicas if replica.staying and (not live or replica.release != live.number)]
+    for replica in _worst_first(others, view)[: max(0, len(others) - app.wanted)]:
+        app = put_replica(app, leave(replica, "fewer replicas are wanted", now))
+    if live is None:
+        return app, ()
+    own = [replica for replica in app.replicas if replica.release == live.number]
+    serving = sum(replica.healthy for replica in others)  # the sick are there to be looked at, and take nobody's place
+    return _balance_group(app, live, own, max(0, app.wanted - serving), view, now)
 
 
 def _balance_group(
@@ -326,6 +338,8 @@ def _why_moves(app: App, replica: Replica, release: Release, view: View, now: fl
     """Why another replica is to take this one's place; "" if it may stay."""
     if replica.release != release.number:
         return f"release {release.number} takes over"
+    if release.image and replica.observed.image not in ("", release.image):
+        return f"its tag meant {replica.observed.image} there, and not {release.image}"
     if replica.moving_for:
         return replica.moving_for
     if app.restarting is not None and replica.allocation.assigned_at < app.restarting:
@@ -361,7 +375,7 @@ def _stop_left(app: App, view: View, now: float) -> App:
         release = app.release(replica.release)
         drain_s = release.spec.deploy.drain_s if release is not None else 0.0
         idle = not replica.served.endpoint or view.is_drained(replica.id)
-        if idle or now - replica.leaving_at >= drain_s:
+        if idle or now - max(replica.leaving_at, view.began_at) >= drain_s:
             app = put_replica(app, stop(replica))
     return app
 

@@ -1,7 +1,6 @@
 """App world: apps on pretended machines, driven through the real control step by step on a pretended clock.
 
-What a container does follows from its image: `ok` gets healthy, `sick` runs and never does, `crash` exits at once,
-`missing` cannot be pulled. `check` holds what must always hold; break things in between and ask again.
+What a container does follows from its image (draas.testing.pretended_image). `check` holds what must always hold; break things in between and ask again.
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +17,9 @@ from draas.model.probe import Health, Served
 from draas.model.resources import MIB, Resources
 from draas.model.route import AppRoute, Counters, Ingress
 from draas.scheduler.control import Control
+from draas.testing.app_rules import check_app, check_app_step
 from draas.testing.builders import NOW, some_facts
+from draas.testing.pretended_image import Behaviour, behaviour_of, pin
 from draas.wire.link import Assign, Assignment, Routes, Traffic
 
 STEP_S = 0.2
@@ -60,6 +61,8 @@ class Machine:
     seen: dict[AllocationId, Observed] = field(default_factory=dict)
     routes: dict[str, AppRoute] = field(default_factory=dict)
     generation: int = 0
+    clock_off_s: float = 0.0
+    digest: int = 1  # what tags stand for there
 
     @property
     def id(self) -> NodeId:
@@ -79,6 +82,7 @@ class AppWorld:
         self.requests_per_s = 0.0  # what every app's ingress counts
         self.waking: tuple[str, ...] = ()  # apps for which a request is held
         self._requests = 0.0
+        self._before: dict[AppId, App] = {}
         self._serial = 0
         for number in range(machines):
             self.add_machine(f"m{number}", cpu=cpu, ingress=number == 0)
@@ -103,6 +107,20 @@ class AppWorld:
         routes = self.control.apps.full_routes(machine.id)
         if routes is not None:
             self._take_routes(machine, routes)
+
+    def unlink(self, machine: Machine) -> None:
+        """Its link closes; all that runs there runs on."""
+        machine.linked = False
+        self.control.disconnect(machine.id, self.now)
+
+    def restart_controller(self) -> None:
+        """A new controller from what is durable. No agent has called it yet."""
+        cluster = self.control.cluster
+        jobs, nodes, apps = cluster.jobs.values(), cluster.nodes.values(), cluster.apps.values()
+        epoch = self.control.epoch + 1
+        self.control = Control(jobs, nodes, cluster.next_seq, epoch, self.policy, self.now, apps)
+        for machine in self.machines.values():
+            machine.linked = False
 
     def power_off(self, machine: Machine) -> None:
         """All that ran there is gone."""
@@ -140,6 +158,7 @@ class AppWorld:
                         exit_code=exit_code,
                         detail=f"exited with code {exit_code}",
                         finished_at=self.now,
+                        served=None,
                     ),
                 )
 
@@ -179,21 +198,15 @@ class AppWorld:
         self.check()
 
     def check(self) -> None:
-        """Books and replicas agree; no app has more replicas than its roll-out allows; what is told to stop is in no route."""
+        """Books and replicas agree; the rules of apps hold; what is told to stop is in no route."""
         self.control.fleet.check(self.control.cluster)
         for app in self.control.cluster.apps.values():
-            staying = [one for one in app.replicas if one.staying]
-            serving = [one.spec.deploy for one in (app.rolling, app.release(app.live)) if one is not None]
-            first = max((one.canary.replicas if one.canary is not None else 1 for one in serving), default=1)
-            most = max(app.wanted, *(scaling.before for scaling in app.scalings[-1:]), 0)
-            rolled_back = any(one.rollback_of is not None for one in (app.rolling, app.release(app.live)) if one)
-            surge = max((one.batch for one in serving), default=1) + first + (most if rolled_back else 0)
-            assert len(staying) <= most + surge, f"{len(staying)} replicas of {app.name} stay, {app.wanted} are wanted"
-            ids = [one.id for one in (*app.replicas, *app.past)]
-            assert len(ids) == len(set(ids)), f"a replica is there twice: {ids}"
+            check_app(app)
+            check_app_step(self._before.get(app.id), app)
             stopping = {one.id for one in app.replicas if one.stopping}
             if any(machine.linked for machine in self.machines.values() if machine.facts.ingress is not None):
                 assert not stopping & set(self.endpoints(app.name)), "what is told to stop gets requests"
+        self._before = dict(self.control.cluster.apps)
 
     def _advance(self, machine: Machine) -> None:
         for id, assignment in list(machine.wanted.items()):
@@ -232,8 +245,8 @@ class AppWorld:
 
     def _next(self, machine: Machine, assignment: Assignment, seen: Observed) -> Observed:
         age_s = self.now - machine.since[assignment.id]
-        kind, _, tag = (assignment.image or "").partition("@")[0].partition(":")
-        if kind == "missing":
+        behaviour, image = behaviour_of(assignment.image), pin(assignment.image, machine.digest)
+        if behaviour is Behaviour.MISSING:
             return replace(
                 seen,
                 state=AllocationState.FAILED,
@@ -242,8 +255,8 @@ class AppWorld:
                 finished_at=self.now,
             )
         if age_s < STARTS_IN_S:
-            return replace(seen, state=AllocationState.PREPARING, image=f"{kind}:{tag}@sha256:1")
-        if kind == "crash":
+            return replace(seen, state=AllocationState.PREPARING, image=image)
+        if behaviour is Behaviour.CRASH:
             return replace(
                 seen,
                 state=AllocationState.FAILED,
@@ -256,10 +269,10 @@ class AppWorld:
         running = replace(
             seen,
             state=AllocationState.RUNNING,
-            started_at=seen.started_at or self.now,
-            image=seen.image or f"{kind}:{tag}@sha256:1",
+            started_at=seen.started_at or self.now + machine.clock_off_s,
+            image=seen.image or image,
         )
-        return replace(running, served=self._served(machine, assignment, running, kind == "sick", age_s))
+        return replace(running, served=self._served(machine, assignment, running, behaviour is Behaviour.SICK, age_s))
 
     def _served(self, machine: Machine, assignment: Assignment, seen: Observed, sick: bool, age_s: float) -> Served:
         before = seen.served or Served()
@@ -269,7 +282,7 @@ class AppWorld:
             health = Health.UNHEALTHY
         elif sick:
             health = Health.UNKNOWN
-        since = before.since if before.health is health else self.now
+        since = before.since if before.health is health else self.now + machine.clock_off_s
         return Served(health=health, since=since, endpoint=endpoint, detail="it does not answer" if sick else "")
 
     def _see(self, machine: Machine, id: AllocationId, observed: Observed) -> None:

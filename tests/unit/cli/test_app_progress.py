@@ -51,9 +51,10 @@ def test_a_replica_is_told_once_a_phase() -> None:
 
 def test_why_nothing_moves_is_told_once_whatever_its_figures() -> None:
     progress, told = Progress(2), []
+    assert progress.news(app(reason="release 2: 0 of 1 replicas ready")) == []
     for free in (0.5, 0.25, 0.5):
         told += progress.news(app(reason=f"no node has a place: alpha: needs 8 cores, {free} of 4 are free"))
-    assert told == ["a: no node has a place: alpha: needs 8 cores, 0.25 of 4 are free"]
+    assert told == ["a: no node has a place: alpha: needs 8 cores, 0.5 of 4 are free"]
 
 
 def test_a_failure_is_told_with_what_is_known() -> None:

@@ -34,7 +34,8 @@ def a_replica(
         assigned_at=since,
         observed=Observed(state=AllocationState.RUNNING, started_at=since, served=served),
     )
-    return Replica(allocation=allocation, release=release)
+    healthy_at = since if health is Health.HEALTHY else None
+    return Replica(allocation=allocation, release=release, running_at=since, healthy_at=healthy_at)
 
 
 def an_app(

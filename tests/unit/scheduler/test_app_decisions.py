@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from draas.lib.values import replace
+from draas.model.allocation import AllocationState, Observed
 from draas.model.app import AppState
 from draas.model.app_spec import Autoscale, Canary, Deploy, Order
 from draas.model.command import (
@@ -20,6 +21,7 @@ from draas.model.command import (
     ScaleApp,
 )
 from draas.model.errors import Conflict, NotFound
+from draas.model.job import JobState
 from draas.model.release import ReleaseState
 from draas.testing.app_world import AppWorld, an_app_spec
 
@@ -72,6 +74,32 @@ def test_a_killed_replica_is_replaced_at_once_and_crash_loops_back_off() -> None
             world.kill(replica.id)
         world.run(1)
     assert world.app().placed - placed <= 4
+
+
+def test_a_replica_that_was_sound_for_long_begins_a_new_count_of_crashes() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    for _ in range(4):
+        world.run(70)
+        world.kill(world.app().replicas[0].id)
+        world.run(2.4)
+        assert world.app().crashes == 1
+        assert world.app().state is AppState.LIVE
+
+
+@pytest.mark.parametrize("off_s", [-250.0, 250.0])
+def test_the_clock_of_a_machine_that_is_off_delays_and_hurries_nothing(off_s: float) -> None:
+    world = AppWorld(1)
+    next(iter(world.machines.values())).clock_off_s = off_s
+    world.put(an_app_spec(replicas=1))
+    world.run(1.4)
+    assert world.app().replicas[0].healthy
+    assert world.app().state is AppState.DEPLOYING, "it has not settled yet"
+    world.run(2)
+    assert world.app().state is AppState.LIVE
+    world.put(an_app_spec("sick:1", replicas=1))
+    world.run(15)
+    assert world.app().releases[-1].state is ReleaseState.FAILED
 
 
 def test_a_lost_machines_replicas_come_up_elsewhere_and_do_not_come_back() -> None:
@@ -202,6 +230,16 @@ def test_rolling_back_brings_the_old_image_back_without_asking_a_registry() -> N
         world.do(RollbackApp(name="shop", release=3))
 
 
+def test_a_tag_that_means_something_else_on_another_machine_does_not_stay_so() -> None:
+    world = AppWorld(3)
+    next(iter(world.machines.values())).digest = 2
+    world.put(an_app_spec(replicas=3, deploy=replace(QUICK, order=Order.STOP_FIRST)))
+    world.run(20)
+    app = world.app()
+    assert app.state is AppState.LIVE, app.reason
+    assert {one.observed.image for one in app.replicas} == {app.releases[0].image}
+
+
 def test_a_canary_waits_for_a_word_and_can_be_promoted_or_aborted() -> None:
     world = AppWorld(3)
     world.put(an_app_spec(replicas=3))
@@ -228,6 +266,56 @@ def test_a_canary_waits_for_a_word_and_can_be_promoted_or_aborted() -> None:
     assert world.app().live == 2
     assert world.app().state is AppState.LIVE
     assert {one.release for one in world.app().replicas} == {2}
+
+
+def test_a_canary_of_more_replicas_than_are_wanted_holds_up_no_later_release() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    world.run(8)
+    world.put(an_app_spec("ok:2", replicas=1, deploy=replace(QUICK, canary=Canary(replicas=2))))
+    world.run(10)
+    assert "promote or abort" in world.app().reason
+    world.do(ScaleApp(name="shop", replicas=0))
+    world.run(5)
+    world.put(an_app_spec("ok:3", replicas=0))
+    world.run(5)
+    assert world.app().live == 3
+
+
+def test_an_aborted_canary_goes_also_where_failed_releases_are_left_for_a_look() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.put(an_app_spec("ok:2", deploy=replace(QUICK, canary=Canary(), rollback_auto=False)))
+    world.run(10)
+    world.do(DecideCanary(name="shop", promote=False))
+    world.run(10)
+    assert world.app().state is AppState.LIVE
+    assert [one.release for one in world.app().replicas] == [1, 1]
+
+
+def test_what_is_left_of_a_failed_release_for_a_look_takes_no_place_of_what_serves() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=1))
+    world.run(8)
+    world.put(an_app_spec("sick:1", replicas=1, deploy=replace(QUICK, rollback_auto=False)))
+    world.run(30)
+    assert world.app().releases[-1].state is ReleaseState.FAILED
+    assert sum(one.release == 1 and one.healthy for one in world.app().replicas) == 1
+    assert list(world.endpoints()) == [one.id for one in world.app().replicas if one.release == 1]
+
+
+def test_what_is_left_of_a_failed_release_goes_when_fewer_are_wanted() -> None:
+    world = AppWorld()
+    world.put(an_app_spec("sick:1", replicas=2, deploy=replace(QUICK, batch=2, rollback_auto=False)))
+    world.run(20)
+    assert len(world.app().replicas) == 2
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(3)
+    assert len(world.app().replicas) == 1
+    world.do(ScaleApp(name="shop", replicas=0))
+    world.run(3)
+    assert not world.app().replicas
 
 
 def test_scaling_down_takes_what_does_not_run_first() -> None:
@@ -283,6 +371,38 @@ def test_a_leaving_replica_finishes_what_it_serves_but_not_for_ever() -> None:
     leaving = [one for one in world.app().replicas if one.leaving_at is not None]
     assert [one.stopping for one in leaving] == [False]
     world.run(4)
+    assert len(world.app().replicas) == 1
+
+
+def test_a_leaving_replica_waits_for_an_ingress_that_is_out_of_touch() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.unlink(next(iter(world.machines.values())))
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(2)
+    assert [one.stopping for one in world.app().replicas if not one.staying] == [False]
+    world.link(next(iter(world.machines.values())))
+    world.run(1)
+    assert len(world.app().replicas) == 1
+
+
+def test_a_new_controller_lets_leaving_replicas_finish_though_its_predecessor_was_away_for_long() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(replicas=2))
+    world.run(8)
+    world.busy = {one.id for one in world.app().replicas}
+    world.do(ScaleApp(name="shop", replicas=1))
+    world.run(1)
+    world.now += 300.0
+    world.restart_controller()
+    world.step()
+    for machine in world.machines.values():
+        world.link(machine)
+    world.run(2)
+    assert [one.stopping for one in world.app().replicas if not one.staying] == [False]
+    world.busy.clear()
+    world.run(1)
     assert len(world.app().replicas) == 1
 
 
@@ -376,6 +496,23 @@ def test_a_release_command_runs_before_anything_and_blocks_the_release_where_it_
     assert app.live == 2
     assert app.replicas == before
     assert "its release command failed" in app.releases[-1].reason
+
+
+def test_the_end_of_a_release_command_is_committed_with_what_it_means_also_by_the_next_controller() -> None:
+    world = AppWorld()
+    world.put(an_app_spec(release_command="migrate"))
+    world.run(0.4)
+    world.restart_controller()
+    for machine in world.machines.values():
+        world.link(machine)
+    world.step()
+    held = next(iter(world.control.cluster.jobs.values())).attempts[-1]
+    ended = Observed(state=AllocationState.SUCCEEDED, exit_code=0)
+    world.control.report(held.node_id, {held.id: ended}, world.now, 0.5)
+    world.control.tick(world.now + 0.01)
+    plan = world.control.take()
+    assert [job.state for job in plan.jobs] == [JobState.SUCCEEDED]
+    assert [app.releases[-1].command_done for app in plan.apps] == [True]
 
 
 ACTIONS = ("put", "put", "scale", "kill", "power", "link", "drain", "ready", "restart", "rollback", "wait", "wait")

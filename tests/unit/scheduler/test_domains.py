@@ -107,7 +107,9 @@ def test_private_names_are_never_due(host: str) -> None:
 def test_a_name_that_leads_nowhere_is_not_tried() -> None:
     assert due_hosts([HOST], (), {}, {}, NOW) == ()
     assert due_hosts([HOST], (), {HOST: look(HOST, (), OURS, None, NOW)}, {}, NOW) == ()
-    assert due_hosts([HOST], (), {HOST: look(HOST, ("1.2.3.4",), OURS, None, NOW)}, {}, NOW) == (HOST,)  # behind a router
+    assert due_hosts([HOST], (), {HOST: look(HOST, ("1.2.3.4",), OURS, None, NOW)}, {}, NOW) == (
+        HOST,
+    )  # behind a router
 
 
 def test_failures_are_tried_again_ever_more_seldom() -> None:

@@ -21,6 +21,11 @@ def test_pages_made_from_code_are_current() -> None:
     assert (ROOT / "docs" / generate.STATES).read_text() == generate.render_states(), "run python docs/generate.py"
     assert (ROOT / "docs" / generate.API).read_text() == generate.render_api(), "run python docs/generate.py"
     assert (ROOT / "docs" / generate.CLI).read_text() == generate.render_cli(), "run python docs/generate.py"
+    for page, text in (
+        (generate.DRAAS_YAML, generate.render_draas_yaml()),
+        (generate.SCHEMA, generate.render_schema()),
+    ):
+        assert (ROOT / "docs" / page).read_text() == text, "run python docs/generate.py"
 
 
 def test_every_dependency_has_its_reason() -> None:

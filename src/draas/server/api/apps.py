@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -264,9 +265,24 @@ async def remove(request: Request, name: Name) -> Response:
     return respond(await controller.command_apps(RemoveApp(name=name), render_apps.reply_removed))
 
 
-# Last, and with a name that may hold slashes: so that such a name is told what is wrong with it.
+class AnythingConvertor(Convertor[str]):
+    """Whatever stands there, slashes and line ends too: so that such a name is told what is wrong with it."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("anything", AnythingConvertor())
+
+
+# Last, as it takes every path below /api/apps.
 @router.put(
-    "/api/apps/{name:path}",
+    "/api/apps/{name:anything}",
     summary="The app should be so; the same again changes nothing",
     status_code=201,
     responses=answers({200: AppView, 201: AppView}, 400, 401, 403, 409, 413, 415, 503),

@@ -98,6 +98,10 @@ class Endpoint:
                         channel.close(wire.CLOSE_VERSION, "figures that cannot be on the link")
                         return
                     for message in messages:
+                        if (
+                            channel.closing is not None
+                        ):  # what is still in the buffer of a replaced link is no news any more
+                            return
                         await self._take(channel, message, wanted)
         except (WebSocketDisconnect, KeyError):
             return

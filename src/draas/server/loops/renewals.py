@@ -88,7 +88,9 @@ class Renewals:
 
     async def _fail(self, host: str, reason: str, retry_after_s: float) -> None:
         again = self._remember(host, reason, retry_after_s)
-        event = Event(at=clock.now(), kind="certificate.failed", subject=host, detail={"reason": reason, "again": again})
+        event = Event(
+            at=clock.now(), kind="certificate.failed", subject=host, detail={"reason": reason, "again": again}
+        )
         with contextlib.suppress(DraasError):  # it is in the log, and in the app's warnings
             await self._loop.write(Write(plan=Plan(events=(event,))))
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from draas.model.allocation import AllocationId, NodeId, Observed
-from draas.model.command import Command
+from draas.model.app import App, AppId
+from draas.model.command import AppCommand, Command
 from draas.model.errors import DraasError, Unavailable
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobState
@@ -20,6 +22,9 @@ TICK_S = 0.25
 COMMIT_S = (0.001, 0.2)
 COMMIT_AGAIN_S = 1.0
 
+# Who is to be told what came of a command, once that is durable: the jobs or apps it concerns, or why not.
+Reply = tuple[Callable[[Any], None], list[Any]]
+
 
 @dataclass(slots=True)
 class Disk:
@@ -27,6 +32,7 @@ class Disk:
 
     jobs: dict[JobId, Job] = field(default_factory=dict)
     nodes: dict[NodeId, Node] = field(default_factory=dict)
+    apps: dict[AppId, App] = field(default_factory=dict)
     gone_nodes: set[NodeId] = field(default_factory=set)  # whose keys are revoked
     events: list[Event] = field(default_factory=list)
     epoch: int = 0
@@ -38,12 +44,15 @@ class Disk:
         self.revision += 1
         self.jobs.update((job.id, job) for job in plan.jobs)
         self.nodes.update((node.id, node) for node in plan.nodes)
+        self.apps.update((app.id, app) for app in plan.apps)
         self.events.extend(plan.events)
         for job_id in plan.gone_jobs:
             self.jobs.pop(job_id, None)
         for node_id in plan.gone_nodes:
             self.nodes.pop(node_id, None)
             self.gone_nodes.add(node_id)
+        for app_id in plan.gone_apps:
+            self.apps.pop(app_id, None)
 
     @property
     def next_seq(self) -> int:
@@ -56,8 +65,9 @@ class Pending:
 
     plan: Plan
     orders: dict[NodeId, wire.Assign]
+    routes: dict[NodeId, wire.Routes]
     then: list[Callable[[], None]]
-    replies: list[tuple[Callable[[list[Job] | DraasError], None], list[Job]]]
+    replies: list[Reply]
 
 
 class Controller:
@@ -76,12 +86,14 @@ class Controller:
         self.disk = disk
         self.policy = policy
         self.alive = True
+        self.on_routes: Callable[[NodeId, wire.Routes], None] = lambda _node, _routes: None
+        self.on_sent: Callable[[], None] = lambda: None  # all that follows from a commit has been sent
         self.control = self._load()
         self._send = send
         self._links: dict[NodeId, Connection] = {}
-        self._welcomed: dict[NodeId, Connection] = {}
+        self.welcomed: dict[NodeId, Connection] = {}
         self._then: list[Callable[[], None]] = []
-        self._replies: list[tuple[Callable[[list[Job] | DraasError], None], list[Job]]] = []
+        self._replies: list[Reply] = []
         self._committing: Pending | None = None
         self._tick_planned = False
         self._heartbeat()
@@ -91,7 +103,13 @@ class Controller:
         live = [job for job in self.disk.jobs.values() if job.live]
         live.sort(key=lambda job: job.seq)
         return self.control_class(
-            live, self.disk.nodes.values(), self.disk.next_seq, self.disk.epoch, self.policy, self.world.now
+            live,
+            self.disk.nodes.values(),
+            self.disk.next_seq,
+            self.disk.epoch,
+            self.policy,
+            self.world.now,
+            self.disk.apps.values(),
         )
 
     def crash(self) -> None:
@@ -118,21 +136,37 @@ class Controller:
         self._replies.append((answer, jobs))
         self.wake()
 
+    def command_app(self, command: AppCommand, answer: Callable[[list[App] | DraasError], None]) -> None:
+        """The same for an app."""
+        try:
+            apps = self.control.apps.command(command, self.world.now)
+        except DraasError as error:
+            answer(error)
+            return
+        self._replies.append((answer, apps))
+        self.wake()
+
     def _known(self, job: Job | None) -> dict[JobId, JobState]:
         needs = job.spec.needs if job is not None else ()
         return {need: self.disk.jobs[need].state for need in needs if need in self.disk.jobs}
 
     def receive(self, node_id: NodeId, connection: Connection, messages: list[wire.FromAgent]) -> None:
         """A frame of an agent arrives."""
+        newest = self._links.get(node_id)
+        replaced = newest is not None and newest is not connection  # what is still in its buffer is read no more
         for message in messages:
             match message:
+                case wire.Report() | wire.Traffic() | wire.Heartbeat() if replaced:
+                    continue
                 case wire.Hello(facts=facts, have=have, complete=complete):
                     self._hello(node_id, connection, facts, dict(have), complete)
                 case wire.Report(observed=observed):
                     self.control.report(node_id, observed, self.world.now, self.world.chance.random())
+                case wire.Traffic():
+                    self.control.apps.take_traffic(node_id, message, self.world.now)
                 case wire.Heartbeat(mono=mono, load=load, facts=facts):
                     self.control.heartbeat(node_id, load, facts, self.world.now)
-                    if self._welcomed.get(node_id) is connection:
+                    if self.welcomed.get(node_id) is connection:
                         self._send(node_id, connection, [wire.Beat(mono=mono)])
         self.wake()
 
@@ -140,7 +174,7 @@ class Controller:
         """A link is gone, and this side has noticed."""
         if self._links.get(node_id) is connection:
             del self._links[node_id]
-            self._welcomed.pop(node_id, None)
+            self.welcomed.pop(node_id, None)
             self.control.disconnect(node_id, self.world.now)
             self.wake()
 
@@ -152,20 +186,23 @@ class Controller:
         if not connection.up:
             return
         self._links[node_id] = connection
-        self._welcomed.pop(node_id, None)
+        self.welcomed.pop(node_id, None)
         if not self.control.connect(node_id, node_id, facts, have, complete, self.world.now):
             del self._links[node_id]
             connection.cut()
             return
         orders = self.control.full_orders(node_id)
+        routes = self.control.apps.full_routes(node_id)
         welcome = wire.Welcome(
             node_id=node_id, epoch=self.control.epoch, heartbeat_s=1.0, lease_s=self.policy.lease_s, log_ends={}
         )
 
         def greet() -> None:
             if self._links.get(node_id) is connection:
-                self._welcomed[node_id] = connection
+                self.welcomed[node_id] = connection
                 self._send(node_id, connection, [welcome, orders])
+                if routes is not None:
+                    self._send_routes(node_id, connection, routes)
 
         self._then.append(greet)
 
@@ -183,10 +220,14 @@ class Controller:
             return
         self.control.tick(self.world.now)
         pending = Pending(
-            plan=self.control.take(), orders=self.control.orders(), then=self._then, replies=self._replies
+            plan=self.control.take(),
+            orders=self.control.orders(),
+            routes=self.control.apps.take_routes(),
+            then=self._then,
+            replies=self._replies,
         )
         self._then, self._replies = [], []
-        if pending.plan or pending.orders or pending.then or pending.replies:
+        if pending.plan or pending.orders or pending.routes or pending.then or pending.replies:
             self._committing = pending
             self.begin_commit(pending)
 
@@ -212,12 +253,23 @@ class Controller:
         if not self.alive:
             return
         self._committing = None
-        for answer, jobs in pending.replies:
-            answer(jobs)
+        self.answer_and_send(pending)
+        self.wake()
+
+    def answer_and_send(self, pending: Pending) -> None:
+        """What follows from a commit."""
+        for answer, concerned in pending.replies:
+            answer(concerned)
         for follow_up in pending.then:
             follow_up()
         for node_id, assign in pending.orders.items():
-            connection = self._welcomed.get(node_id)
-            if connection is not None:
+            if (connection := self.welcomed.get(node_id)) is not None:
                 self._send(node_id, connection, [assign])
-        self.wake()
+        for node_id, routes in pending.routes.items():
+            if (connection := self.welcomed.get(node_id)) is not None:
+                self._send_routes(node_id, connection, routes)
+        self.on_sent()
+
+    def _send_routes(self, node_id: NodeId, connection: Connection, routes: wire.Routes) -> None:
+        self.on_routes(node_id, routes)
+        self._send(node_id, connection, [routes])

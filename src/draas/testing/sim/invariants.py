@@ -1,9 +1,18 @@
 """What must hold after every step of a simulation. A violation raises Violated with the seed and the story."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from draas.model.allocation import ALLOCATION_RANK, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
+from draas.model.allocation import (
+    ALLOCATION_RANK,
+    Allocation,
+    AllocationId,
+    AllocationState,
+    Cause,
+    Desired,
+    NodeId,
+    Observed,
+)
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import NodeState
 from draas.model.resources import NOTHING
@@ -48,6 +57,10 @@ class Invariants:
     def delete_asked(self, job_id: JobId) -> None:
         """The user asked to forget this job (which may yet be lost with a crash)."""
         self._delete_asked.add(job_id)
+
+    def may_be_deleted(self, job_id: JobId) -> bool:
+        """Whether the user has asked to forget this job."""
+        return job_id in self._delete_asked
 
     def deleted(self, job_id: JobId) -> None:
         """The user was told that this job is forgotten."""
@@ -192,28 +205,36 @@ class Invariants:
     def _check_observed(self, job: Job) -> None:
         """What was observed is the agent's word, and nobody else's; only that something is lost is the controller's."""
         for attempt in job.attempts:
-            if attempt.assigned_at > self._drained.get(attempt.node_id, attempt.assigned_at):
-                raise Violated(f"{attempt.id} was placed on {attempt.node_id}, which is draining")
+            self.check_allocation(attempt)
             seen = attempt.observed
-            if seen.state is not AllocationState.LOST and seen != Observed() and seen not in self._said[attempt.id]:
-                raise Violated(f"no agent ever said {seen} of {attempt.id}")
             if seen.cause is Cause.TIMEOUT and attempt.id in self._stopped:
                 began, ended = self._spans[attempt.id]
                 if ended is None or ended - began < (job.spec.timeout_s or 0.0) - 0.001:
                     raise Violated(f"{attempt.id} timed out having run from {began} to {ended}")
 
+    def check_allocation(self, held: Allocation) -> None:
+        """Of a job or an app: it was placed where it may be, and what is known of it is its agent's word."""
+        if held.assigned_at > self._drained.get(held.node_id, held.assigned_at):
+            raise Violated(f"{held.id} was placed on {held.node_id}, which is draining")
+        seen = held.observed
+        if seen.state is not AllocationState.LOST and seen != Observed() and seen not in self._said[held.id]:
+            raise Violated(f"no agent ever said {seen} of {held.id}")
+
     # --- at the very end ---
 
-    def check_converged(self, controller: Controller, machines: list[Machine]) -> None:
-        """After healing: every job has ended, nothing runs, nothing is held, no agent remembers anything."""
+    def check_converged(
+        self, controller: Controller, machines: list[Machine], replicas: Mapping[AllocationId, NodeId]
+    ) -> None:
+        """After healing: every job has ended, nothing but `replicas` runs, is held, and is remembered by any agent."""
         for job in self._disk.jobs.values():
             if not job.ended or job.current is not None:
                 raise Violated(f"{job.id} is still {job.state} ({job.reason}); attempts {job.attempts}")
         for machine in machines:
-            running = [container.id for container in machine.containers.values()]
-            known = list(machine.agent.locals) if machine.agent is not None else []
-            if running or known:
-                raise Violated(f"{machine.node_id} still has containers {running} and knows {known}")
+            right = {id for id, node_id in replicas.items() if node_id == machine.node_id}
+            known = set(machine.agent.locals) if machine.agent is not None else set()
+            if set(machine.containers) != right or known != right:
+                has = sorted(machine.containers)
+                raise Violated(f"{machine.node_id} has containers {has} and knows {known}, and should have {right}")
         control = controller.control
         if len(control.cluster.jobs):
             raise Violated(f"memory still holds {list(control.cluster.jobs)}")
@@ -221,5 +242,6 @@ class Invariants:
             node = control.cluster.nodes.get(machine.node_id)
             if node is None or node.state is not NodeState.READY or node.drain:
                 raise Violated(f"{machine.node_id} is healthy and is seen as {node}")
-            if (reserved := control.fleet.reserved(node.id)) != NOTHING:
+            reserved = control.fleet.reserved(node.id)
+            if reserved != NOTHING and node.id not in replicas.values():
                 raise Violated(f"{reserved} is still reserved on {node.id}")

@@ -6,11 +6,16 @@ from functools import partial
 
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
+from draas.agent.core.health import Outcome, Verdict, first_verdict, judge_probe, wait_s
 from draas.agent.runtimes.runtime import Exited
 from draas.model.allocation import AllocationId, Cause, NodeId, Observed
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Load, RuntimeInfo
+from draas.model.probe import Served
 from draas.model.resources import Resources
+from draas.model.route import Ingress
+from draas.testing.pretended_image import Behaviour, behaviour_of, pin
+from draas.testing.sim.ingress import Proxy
 from draas.testing.sim.network import Connection
 from draas.testing.sim.world import World
 from draas.wire import link as wire
@@ -18,7 +23,12 @@ from draas.wire import link as wire
 TICK_S = 0.2
 HEARTBEAT_S = 1.0
 STOPPED_CODE = 143
+FOR_EVER = float("inf")
 ENGINE_AGAIN_S = 0.5
+PROBED_S = 0.3  # at least, between probes
+READY_AFTER_S = (0.1, 1.5)  # how long a sound replica takes until it answers
+CRASH_AFTER_S = (0.05, 0.5)
+IMAGE_FAILS = 0.03  # chance that a job's image cannot be had
 JOURNAL_LOST = 0.2  # chance that a power cut takes the agent's journal with it
 
 
@@ -33,10 +43,17 @@ class Container:
     exit_code: int
     ended_at: float | None = None
     stopped: bool = False
+    image: str = ""  # of a replica: what its image was resolved to
+    ready_at: float = 0.0  # of a replica: it answers from then on
+    ill: bool = False  # it does not answer
 
     @property
     def running(self) -> bool:
         return self.ended_at is None
+
+    def answers(self, now: float) -> bool:
+        """Whether its port does."""
+        return self.running and not self.ill and now >= self.ready_at
 
 
 @dataclass(slots=True)
@@ -66,6 +83,9 @@ class Machine:
     lease_s: float = 30.0
     welcomed: bool = False
     watchdog: dict[AllocationId, float] = field(default_factory=dict)  # outlives the agent: ends what nobody renews
+    resolve: Callable[[str], str] = pin  # what a tag stands for now
+    proxy: Proxy | None = None  # of a machine with the ingress role
+    noted: dict[AllocationId, Observed] = field(default_factory=dict)  # of replicas, in the journal
 
     @property
     def facts(self) -> Facts:
@@ -73,7 +93,10 @@ class Machine:
             RuntimeInfo(name=RuntimeName.DOCKER, available=True),
             RuntimeInfo(name=RuntimeName.PROCESS, available=True),
         )
-        return Facts(capacity=self.capacity, runtimes=runtimes)
+        if self.proxy is None:
+            return Facts(capacity=self.capacity, runtimes=runtimes)
+        ingress = Ingress(proxy="haproxy", http_port=80, address="10.0.0.1")
+        return Facts(capacity=self.capacity, runtimes=runtimes, roles=("worker", "ingress"), ingress=ingress)
 
     # --- life and death ---
 
@@ -92,6 +115,9 @@ class Machine:
                 self._end(container, 137)
         if self.world.chance.random() < JOURNAL_LOST:
             self.journal.clear()
+            self.noted.clear()
+        if self.proxy is not None:
+            self.proxy.lose_power()
         self.engine_up = True
         self.kill_agent()
 
@@ -131,6 +157,8 @@ class Machine:
         self.world.tell(f"{self.node_id} agent starts")
         self.agent = self.agent_class()
         self.life += 1
+        if self.proxy is not None:
+            self.proxy.forget_order()
         self._adopt()
         self._later(0.0, self._redial)
         self._later(TICK_S, self._tick)
@@ -139,12 +167,15 @@ class Machine:
         if not self.engine_up:
             return
         for container in list(self.containers.values()):
+            noted = self.noted.get(container.id)
             self._feed(
                 e.Adopted(
                     id=container.id,
                     assignment=self.journal.get(container.id),
                     started_at=container.started_at,
                     exclusive=container.assignment.exclusive,
+                    image=noted.image if noted is not None else "",
+                    served=noted.served if noted is not None else None,
                 )
             )
 
@@ -206,6 +237,7 @@ class Machine:
             self._redial()
             return
         self._send([wire.Heartbeat(mono=self.world.now, load=Load())])
+        self.tell_traffic()
         self._later(HEARTBEAT_S, lambda: self._beat(connection))
 
     def _send(self, messages: list[wire.FromAgent]) -> None:
@@ -226,9 +258,18 @@ class Machine:
                     self.lease_s, self.welcomed = lease_s, True
                 case wire.Assign():
                     self._feed(e.Ordered(assign=message))
+                case wire.Routes():
+                    if self.proxy is not None:
+                        self.proxy.take(message)
+                        self.tell_traffic()
                 case wire.Beat(mono=mono):
                     if self.welcomed:
                         self._feed(e.LeaseRenewed(mono=mono, lease_s=self.lease_s))
+
+    def tell_traffic(self) -> None:
+        """The agent of an ingress says what is served."""
+        if self.proxy is not None and self.agent is not None and self.welcomed and not self.frozen:
+            self._send([self.proxy.traffic()])
 
     def _watch_leases(self) -> None:
         """What the small supervisor does, whether the agent (and here: the engine) lives or not."""
@@ -283,6 +324,8 @@ class Machine:
                 self._later(delay_s, lambda: self._start(assignment))
             case e.Watch(id=id):
                 self._watch(id)
+            case e.LookAfter(assignment=assignment, served=served):
+                self._look_after(assignment, served)
             case e.Stop(id=id):
                 self._later(delay_s, lambda: self._stop(id))
             case e.Remove(id=id):
@@ -293,10 +336,19 @@ class Machine:
     def _prepare(self, assignment: wire.Assignment) -> None:
         if not self.engine_up:
             self._feed(e.Broke(id=assignment.id, cause=Cause.RUNTIME, detail="the engine does not answer"))
-        elif self.world.chance.random() < 0.03:
+        elif assignment.service is not None:
+            self._prepare_replica(assignment)
+        elif self.world.chance.random() < IMAGE_FAILS:
             self._feed(e.Broke(id=assignment.id, cause=Cause.IMAGE, detail="no such image"))
         else:
             self._feed(e.Prepared(id=assignment.id))
+
+    def _prepare_replica(self, assignment: wire.Assignment) -> None:
+        if behaviour_of(assignment.image) is Behaviour.MISSING:
+            self._feed(e.Broke(id=assignment.id, cause=Cause.IMAGE, detail=f"there is no image {assignment.image}"))
+            return
+        self._feed(e.Pinned(id=assignment.id, image=self.resolve(assignment.image or "")))
+        self._feed(e.Prepared(id=assignment.id))
 
     def _start(self, assignment: wire.Assignment) -> None:
         container = self.containers.get(assignment.id)
@@ -311,19 +363,65 @@ class Machine:
                 )
                 return
         if container is None:
-            span_s, code = _behaviour(assignment)
-            container = Container(
-                id=assignment.id,
-                assignment=assignment,
-                started_at=self.wall,
-                ends_at=self.world.now + span_s,
-                exit_code=code,
-            )
-            self.containers[assignment.id] = container
-            self.world.tell(f"{self.node_id} starts {assignment.id}")
-            self.on_start(self, container)
-            self.world.after(span_s, lambda: self._finish(container))
+            container = self._create(assignment)
         self._feed(e.Started(id=assignment.id, at=container.started_at))
+
+    def _create(self, assignment: wire.Assignment) -> Container:
+        replica = assignment.service is not None
+        span_s, code = self._fate_of_replica(assignment) if replica else _behaviour(assignment)
+        container = Container(
+            id=assignment.id,
+            assignment=assignment,
+            started_at=self.wall,
+            ends_at=self.world.now + span_s,
+            exit_code=code,
+        )
+        if replica:
+            known = self.agent.locals.get(assignment.id) if self.agent is not None else None
+            container.image = known.observed.image if known is not None else ""
+            container.ready_at = self.world.now + self.world.chance.uniform(*READY_AFTER_S)
+            container.ill = behaviour_of(assignment.image) is not Behaviour.OK
+        self.containers[assignment.id] = container
+        self.world.tell(f"{self.node_id} starts {assignment.id}{f' of {container.image}' if replica else ''}")
+        self.on_start(self, container)
+        if span_s < FOR_EVER:
+            self.world.after(span_s, lambda: self._finish(container))
+        return container
+
+    def _fate_of_replica(self, assignment: wire.Assignment) -> tuple[float, int]:
+        if behaviour_of(assignment.image) is Behaviour.CRASH:
+            return self.world.chance.uniform(*CRASH_AFTER_S), 1
+        return FOR_EVER, 0
+
+    # --- replicas ---
+
+    def kill_container(self, id: AllocationId) -> None:
+        """kill -9 of what runs in it."""
+        container = self.containers.get(id)
+        if container is not None and container.running and self.power:
+            self.world.tell(f"{self.node_id} {id} is killed")
+            self._end(container, 137)
+
+    def _look_after(self, assignment: wire.Assignment, known: Served | None) -> None:
+        endpoint = f"{self.node_id}:{30000 + assignment.number}"
+        first_s = self.world.chance.uniform(0.0, PROBED_S)
+        self._later(first_s, lambda: self._probe(assignment, first_verdict(known, endpoint, self.wall), known))
+
+    def _probe(self, assignment: wire.Assignment, verdict: Verdict, told: Served | None) -> None:
+        """As draas.agent.shell.tending does."""
+        container, service = self.containers.get(assignment.id), assignment.service
+        if container is None or service is None or not container.running or self.agent is None:
+            return
+        outcome = Outcome(container.answers(self.world.now), "it does not answer")
+        verdict = judge_probe(verdict, outcome, service.probe, self.wall)
+        if verdict.served != told:
+            self._feed(e.LookedAfter(id=assignment.id, served=verdict.served))
+            if self.agent is not None and (local := self.agent.locals.get(assignment.id)) is not None:
+                self.noted[assignment.id] = local.observed
+        pause_s = max(PROBED_S, wait_s(verdict, service.probe, self.wall, self.world.chance.random()))
+        self._later(pause_s, lambda: self._probe(assignment, verdict, verdict.served))
+
+    # --- ends ---
 
     def _finish(self, container: Container) -> None:
         """Its time has come, whether an agent looks on or not."""
@@ -334,6 +432,10 @@ class Machine:
         container.ended_at = self.wall
         container.exit_code = code
         self.on_end(self, container)
+        if (
+            container.assignment.service is not None
+        ):  # it is watched from its start to its end, without looking all the time
+            self._later(self.world.chance.uniform(0.0, 0.1), lambda: self._watch(container.id))
 
     def _watch(self, id: AllocationId) -> None:
         container = self.containers.get(id)
@@ -342,7 +444,8 @@ class Machine:
         elif container is None:
             self._feed(e.Broke(id=id, cause=Cause.RUNTIME, detail="no such container"))
         elif container.ended_at is None:
-            self._later(0.1, lambda: self._watch(id))
+            if container.assignment.service is None:
+                self._later(0.1, lambda: self._watch(id))
         else:
             ended = Exited(
                 exit_code=container.exit_code, started_at=container.started_at, finished_at=container.ended_at
@@ -366,6 +469,7 @@ class Machine:
         self._stop_quietly(id)
         self.containers.pop(id, None)
         self.journal.pop(id, None)
+        self.noted.pop(id, None)
         self._feed(e.Removed(id=id))
 
     def _stop_quietly(self, id: AllocationId) -> None:

@@ -15,6 +15,7 @@ class Faults:
 
     duplicate: float = 0.02
     stale: float = 0.01  # delivered once more, seconds later and so out of order
+    stale_reports: bool = True  # of what agents send, too
     late: float = 0.05  # delivered although the link was closed meanwhile: it was in the receiver's buffer
 
 
@@ -43,7 +44,7 @@ class Connection:
 
         for _ in range(times):
             self.world.after(at - self.world.now, arrive)
-        if chance.random() < self.faults.stale:
+        if chance.random() < self.faults.stale and (direction == "down" or self.faults.stale_reports):
             self.world.after(at - self.world.now + chance.uniform(0.1, STALE_S), arrive)
 
     def cut(self) -> None:

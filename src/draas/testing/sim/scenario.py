@@ -12,9 +12,10 @@ from draas.model.resources import MIB, Resources
 from draas.model.state import IllegalMove
 from draas.scheduler.control import Control
 from draas.scheduler.fleet import Imbalance
+from draas.testing.app_rules import RuleBroken
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.invariants import Invariants, Violated
-from draas.testing.sim.machines import Machine
+from draas.testing.sim.machines import Container, Machine
 from draas.testing.sim.network import Connection, Faults
 from draas.testing.sim.world import World
 from draas.wire import link as wire
@@ -26,7 +27,10 @@ NOTICE_S = 2.0  # how long a side may take to notice a cut
 
 
 class Scenario:
-    """A run by its seed. The classes can be replaced by broken ones (tests/sim/mutants) to see that they are caught."""
+    """A run of jobs by its seed. The classes can be replaced by broken ones (tests/sim/mutants) to see that they are caught."""
+
+    capacity = Resources(cpu_millis=2000, memory_bytes=1024 * MIB)
+    agent_away_s: tuple[float, ...] = (0.2, 2.0, 15.0)
 
     def __init__(
         self,
@@ -55,17 +59,27 @@ class Scenario:
         machine = Machine(
             world=self.world,
             node_id=NodeId(f"n{number}"),
-            capacity=Resources(cpu_millis=2000, memory_bytes=1024 * MIB),
+            capacity=self.capacity,
             dial=self._dial,
-            on_start=self.invariants.started,
-            on_end=self.invariants.ended,
+            on_start=self._started,
+            on_end=self._ended,
             on_thaw=self.invariants.thawed,
             on_say=self.invariants.said,
             agent_class=self._agent_class,
             to_controller=self._to_controller,
         )
         self.machines.append(machine)
+        self._furnish(machine)
         machine.boot()
+
+    def _furnish(self, machine: Machine) -> None:
+        """What else it gets before it is switched on."""
+
+    def _started(self, machine: Machine, container: Container) -> None:
+        self.invariants.started(machine, container)
+
+    def _ended(self, machine: Machine, container: Container) -> None:
+        self.invariants.ended(machine, container)
 
     def run(self) -> None:
         """The whole run. Raises Violated (with seed and story) where an invariant breaks."""
@@ -78,7 +92,7 @@ class Scenario:
             self.world.run_until(1_000_000.0 + FAULTY_S, self._check)
             self._heal()
             self._come_to_rest()
-        except (Violated, IllegalMove, Imbalance) as broken:
+        except (Violated, RuleBroken, IllegalMove, Imbalance) as broken:
             story = "\n".join(self.world.story[-60:])
             raise Violated(
                 f"seed {self.world.seed}, again with `./test sim --seed {self.world.seed}`: {broken}\n{story}"
@@ -91,7 +105,7 @@ class Scenario:
             self.world.run_until(self.world.now + 5.0, self._check)
             assert self.controller is not None
             try:
-                self.invariants.check_converged(self.controller, self._members)
+                self._check_converged(self.controller)
             except Violated:
                 if self.world.now >= deadline:
                     raise
@@ -105,6 +119,9 @@ class Scenario:
 
     def _check(self) -> None:
         self.invariants.check(self.controller)
+
+    def _check_converged(self, controller: Controller) -> None:
+        self.invariants.check_converged(controller, self._members, {})
 
     # --- the network between them ---
 
@@ -243,7 +260,15 @@ class Scenario:
 
     def _plan_faults(self) -> None:
         chance = self.world.chance
-        kinds = (
+        kinds = self._kinds_of_faults()
+        # Half of the runs know a few kinds of faults only, and so more of each: some bugs need the same thing twice.
+        # Source: Groce et al., "Swarm Testing", ISSTA 2012.
+        some = chance.sample(kinds, chance.randint(1, 3)) if chance.random() < 0.5 else kinds
+        for _ in range(chance.randint(0, 12)):
+            self.world.after(chance.uniform(1.0, FAULTY_S - 1.0), chance.choice(some))
+
+    def _kinds_of_faults(self) -> tuple[Callable[[], None], ...]:
+        return (
             self._crash_controller,
             self._kill_agent,
             self._power_cut,
@@ -254,11 +279,6 @@ class Scenario:
             self._fill_disk,
             self._set_clock,
         )
-        # Half of the runs know a few kinds of faults only, and so more of each: some bugs need the same thing twice.
-        # Source: Groce et al., "Swarm Testing", ISSTA 2012.
-        some = chance.sample(kinds, chance.randint(1, 3)) if chance.random() < 0.5 else kinds
-        for _ in range(chance.randint(0, 12)):
-            self.world.after(chance.uniform(1.0, FAULTY_S - 1.0), chance.choice(some))
 
     def _start_controller(self) -> None:
         if self.controller is None or not self.controller.alive:
@@ -278,7 +298,7 @@ class Scenario:
         self.world.tell(f"{machine.node_id} agent killed")
         self._cut(machine)
         machine.kill_agent()
-        self.world.after(self.world.chance.choice((0.2, 2.0, 15.0)), machine.start_agent)
+        self.world.after(self.world.chance.choice(self.agent_away_s), machine.start_agent)
 
     def _power_cut(self) -> None:
         machine = self.world.chance.choice(self.machines)
@@ -351,10 +371,3 @@ class Scenario:
         """Let all nodes take work again, or what is queued could wait for ever."""
         for node_id in list(self.disk.nodes):
             self._patch(node_id, False)
-
-
-def run_seed(seed: int, **broken: type) -> int:
-    """One run; returns its number of steps. Raises Violated."""
-    scenario = Scenario(seed, **broken)
-    scenario.run()
-    return scenario.world.steps

@@ -50,7 +50,7 @@ class Source:
 
 def cut_notice(cap_bytes: int) -> bytes:
     """What the output says where it is cut."""
-    return f"output cut at {cap_bytes / 1e6:g} MB: the job runs on, but no more of its output is kept\n".encode()
+    return f"output cut at {cap_bytes / 1e6:g} MB: it runs on, but no more of its output is kept\n".encode()
 
 
 async def follow_output(source: Source, offset: int) -> AsyncIterator[bytes]:

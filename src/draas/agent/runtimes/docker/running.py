@@ -23,10 +23,10 @@ STATS_TIMEOUT_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Inside:
-    """Of a container that runs: its first process, and the control group that the engine made for it (of a local engine)."""
+    """Of a container that runs: its first process, and the files of its control group (of a local engine)."""
 
     pid: int
-    group: str | None
+    gauges: usage.Gauges | None
 
 
 class RunningContainers:
@@ -48,7 +48,7 @@ class RunningContainers:
     async def frozen(self, id: AllocationId) -> bool:
         """Whether it is paused: by its control group where that can be seen, else by the engine."""
         inside = await self._look(id)
-        if inside.group is not None and (frozen := usage.is_frozen(inside.group)) is not None:
+        if inside.gauges is not None and (frozen := usage.is_frozen(inside.gauges)) is not None:
             return frozen
         return bool((await self._inspect(id))["State"]["Paused"])
 
@@ -104,8 +104,8 @@ class RunningContainers:
 
     async def _used(self, id: AllocationId) -> Used | None:
         try:
-            group = (await self._look(id)).group
-            if group is not None and (live := usage.read_live(group)) is not None:
+            gauges = (await self._look(id)).gauges
+            if gauges is not None and (live := usage.read_live(gauges)) is not None:
                 return Used(cpu_s=live[0], memory_bytes=live[1])
             path = f"containers/{container_name(id)}/stats?stream=0&one-shot=1"
             stats = await self._api.call("GET", path, timeout_s=STATS_TIMEOUT_S)
@@ -118,18 +118,19 @@ class RunningContainers:
         known = self._inside.get(id)
         if known is None or (self._api.local and _is_gone(known.pid)):
             info = await self._inspect(id)
-            known = _Inside(pid=int(info["State"]["Pid"]), group=self._group(info))
+            known = _Inside(pid=int(info["State"]["Pid"]), gauges=self._gauges(info))
             self._inside[id] = known
         return known
 
-    def _group(self, info: dict[str, Any]) -> str | None:
+    def _gauges(self, info: dict[str, Any]) -> usage.Gauges | None:
         if not self._api.local:
             return None
         try:
             membership = Path(f"/proc/{info['State']['Pid']}/cgroup").read_text()
         except OSError:
             return None
-        return usage.group_in(membership)
+        group = usage.group_in(membership)
+        return usage.find_gauges(group) if group is not None else None
 
     async def _inspect(self, id: AllocationId) -> dict[str, Any]:
         try:

@@ -249,7 +249,7 @@ class DockerRuntime:
         gpus = await self._gpus(assignment.resources.gpus)
         around = Surroundings(
             owner=self._owner,
-            image=self._pins.get(assignment.id) or self._image_of(assignment),
+            image=await self._exact_image(assignment),
             network=namespace.network if namespace else self._network_of(assignment),
             mounts=namespace.mounts if namespace else (),
             init=facts.has_init,
@@ -272,6 +272,12 @@ class DockerRuntime:
             return started
         await self._delete(name)  # made by an agent that died before it was started; its network may be gone
         return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
+
+    async def _exact_image(self, assignment: Assignment) -> str:
+        """What a replica's image was pinned to; found out again where an agent before this one had prepared it."""
+        if assignment.service is not None and assignment.id not in self._pins:
+            await self._pin(assignment.id, self._image_of(assignment), unheard, unheard)
+        return self._pins.get(assignment.id) or self._image_of(assignment)
 
     def _network_of(self, assignment: Assignment) -> str:
         return "bridge" if assignment.service is not None else self._pool.network

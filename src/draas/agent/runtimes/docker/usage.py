@@ -14,6 +14,8 @@ from typing import NamedTuple
 from draas.model.allocation import AllocationId
 
 ROOT = Path("/sys/fs/cgroup")
+_CPU = (("cpuacct.usage", "", 1e9), ("cpu.stat", "usage_usec", 1e6))
+_FREEZERS = (("freezer.state", "FROZEN"), ("cgroup.freeze", "1"))
 
 
 class Usage(NamedTuple):
@@ -58,33 +60,60 @@ def group_in(membership: str) -> str | None:
     return None
 
 
-def read_live(group: str, root: Path = ROOT) -> tuple[float, int] | None:
-    """(CPU seconds so far, memory in bytes now) of what runs in `group`; files that can be read again at any time do not count as memory."""
-    cpu_s = read_usage(group, root).cpu_s
-    for folder in folders(group, root):
-        if (memory := _number(folder / "memory.usage_in_bytes")) is not None:
-            cache = _number(folder / "memory.stat", "total_inactive_file")
-        elif (memory := _number(folder / "memory.current")) is not None:
-            cache = _number(folder / "memory.stat", "inactive_file")
-        else:
-            continue
-        return (cpu_s, max(memory - (cache or 0), 0)) if cpu_s is not None else None
-    return None
+class Gauges(NamedTuple):
+    """The files that tell of a group that lives, found once: finding them costs more than reading them. The second word is a field in the file."""
+
+    cpu: tuple[Path, str, float] | None  # and how many of its units are a second
+    memory: Path | None
+    cache: tuple[Path, str] | None
+    freezers: tuple[tuple[Path, str], ...]  # and what each says of what is paused
 
 
-def is_frozen(group: str, root: Path = ROOT) -> bool | None:
-    """Whether what is in `group` is paused; None where that cannot be seen."""
+def find_gauges(group: str, root: Path = ROOT) -> Gauges:
+    """Under version 1, 2 or both; where both are mounted only one of them is the engine's."""
+    found = list(folders(group, root))
+    freezers = [(folder / name, word) for folder in found for name, word in _FREEZERS if (folder / name).exists()]
+    cpu = next(
+        (
+            (folder / name, field, per_s)
+            for name, field, per_s in _CPU
+            for folder in found
+            if _has(folder / name, field)
+        ),
+        None,
+    )
+    for folder in found:
+        for name, field in (("memory.usage_in_bytes", "total_inactive_file"), ("memory.current", "inactive_file")):
+            if (folder / name).exists():
+                return Gauges(cpu, folder / name, (folder / "memory.stat", field), tuple(freezers))
+    return Gauges(cpu, None, None, tuple(freezers))
+
+
+def read_live(gauges: Gauges) -> tuple[float, int] | None:
+    """(CPU seconds so far, memory in bytes now); files that can be read again at any time do not count as memory. None: not known."""
+    if gauges.cpu is None or gauges.memory is None or gauges.cache is None:
+        return None
+    path, field, per_s = gauges.cpu
+    cpu, memory, cache = _number(path, field), _number(gauges.memory), _number(*gauges.cache)
+    return (cpu / per_s, max(memory - (cache or 0), 0)) if cpu is not None and memory is not None else None
+
+
+def is_frozen(gauges: Gauges) -> bool | None:
+    """Whether it is paused; None where that cannot be seen."""
     seen = False
-    for folder in folders(group, root):  # where both versions are mounted, only one of them is the engine's
-        for name, frozen in (("freezer.state", "FROZEN"), ("cgroup.freeze", "1")):
-            try:
-                state = (folder / name).read_text().strip()
-            except OSError:
-                continue
-            if state == frozen:
-                return True
-            seen = True
+    for path, frozen in gauges.freezers:
+        try:
+            state = path.read_text().strip()
+        except OSError:
+            continue
+        if state == frozen:
+            return True
+        seen = True
     return False if seen else None
+
+
+def _has(path: Path, field: str) -> bool:
+    return _number(path, field) is not None
 
 
 def remove_group(group: str, root: Path = ROOT) -> None:
