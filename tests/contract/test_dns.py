@@ -146,6 +146,16 @@ async def test_names_are_answered_while_the_agent_is_away_and_the_next_one_adopt
         assert pid_of(folder) != first
 
 
+async def test_names_without_an_ingress_are_told(folder: Path) -> None:
+    async with running(a_server(folder)) as server:
+        server.take(the_table("shop", addresses=()))
+        assert "DRAAS_ADVERTISE" in await until(lambda: server.missing, bool, "a reason")
+        assert (await answer(server, "shop.apps.home", lambda _: True)).code == "NXDOMAIN"
+        server.take(the_table("shop", generation=2))
+        await answer(server, "shop.apps.home", lambda seen: seen.code == "NOERROR")
+        await until(lambda: server.missing, lambda told: told == "", "no more reason")
+
+
 async def test_a_port_that_is_taken_is_told(folder: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holding:
         holding.bind(("127.0.0.1", 0))

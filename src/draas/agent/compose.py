@@ -73,6 +73,8 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
     config.data_dir.mkdir(parents=True, exist_ok=True)
     towards = _address_towards(identity.url)
     config = replace(config, address=config.address or towards)
+    if config.ingress is not None:
+        config = replace(config, ingress=replace(config.ingress, advertise=config.address))
     config = replace(config, dns_address=config.address if is_own(config.address) else towards)
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     docker = DockerRuntime(

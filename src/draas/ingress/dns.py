@@ -21,6 +21,10 @@ NO_DOMAIN = (
     "every machine resolves *.localhost to itself, so there is nothing to answer: "
     "give the controller a domain (--apps-domain apps.home)"
 )
+NO_INGRESS = (
+    "no machine with the ingress role has an address that others reach, so no name leads anywhere: "
+    "start its agent with DRAAS_ADVERTISE=ADDRESS"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from draas.ingress.dns import (
     LOOPBACK_DOMAIN,
     MISSING,
     NO_DOMAIN,
+    NO_INGRESS,
     DnsSetup,
     Names,
     forwards,
@@ -84,6 +85,8 @@ class DnsServer:
         """End it if it answers no app's name; else it runs on."""
         if not render_hosts(self._names):
             await stop_dns(self._folder)
+            if (public := _public(self._folder)) != self._folder:
+                await asyncio.to_thread(shutil.rmtree, public, ignore_errors=True)
 
     async def _serve(self) -> bool:
         """Bring dnsmasq to what is wanted, and wait until that changes. Returns whether it ended, or cannot be had."""
@@ -131,7 +134,11 @@ class DnsServer:
         address = f"[{self.setup.address}]" if ":" in self.setup.address else self.setup.address
         if not self.answers_at:
             log.info("names are answered", at=f"{address}:{self.setup.port}", domain=self._names.domain)
-        self.answers_at, self.missing = f"{address}:{self.setup.port}", ""
+        self.answers_at = f"{address}:{self.setup.port}"
+        lacking = NO_INGRESS if self._names.hosts and not self._names.addresses else ""
+        if lacking and lacking != self.missing:
+            log.warning("names lead nowhere", reason=lacking)
+        self.missing = lacking
 
     def _say_missing(self, reason: str) -> None:
         if reason != self.missing:
