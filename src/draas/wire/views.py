@@ -144,6 +144,18 @@ class LoadView(TypedDict):
     load_1m: float
 
 
+class IngressView(TypedDict):
+    """What a node with the ingress or the DNS role does: ports are 0 and `dns` is empty where it does not; `missing` says why."""
+
+    proxy: str
+    http_port: int
+    https_port: int
+    address: str
+    dns: str
+    missing: str
+    faults: dict[str, str]
+
+
 class NodeView(TypedDict):
     """A machine. `allocatable` is what jobs may have of `capacity`, `used` what of it is reserved, `load` what is measured."""
 
@@ -163,6 +175,7 @@ class NodeView(TypedDict):
     load: LoadView
     runtimes: list[RuntimeView]
     images: list[ImageView]
+    ingress: IngressView | None
     joined_at: str | None
     last_seen: str | None
 
