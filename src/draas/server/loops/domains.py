@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
@@ -40,6 +40,7 @@ class Domains:
     def __init__(self, loop: ControlLoop, resolve: Resolve = resolve) -> None:
         self.resolved: dict[str, Resolved] = {}
         self.troubles: dict[str, str] = {}
+        self._releases: dict[str, int] = {}  # the newest one of each app when it was looked at
         self._loop = loop
         self._resolve = resolve
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -63,12 +64,23 @@ class Domains:
         wanted = {host for hosts in by_app.values() for host in hosts}
         for gone in self.resolved.keys() - wanted:
             del self.resolved[gone]
-        due = sorted(host for host in wanted if is_due(self.resolved.get(host), ingresses, now))
+        fresh = self._fresh(by_app)
+        due = sorted(host for host in wanted if host in fresh or is_due(self.resolved.get(host), ingresses, now))
         await asyncio.gather(*(self._look(host, ingresses) for host in due))
         for app in list(self._loop.control.cluster.apps.values()):
             warnings = warnings_of(by_app.get(app.name, ()), self.resolved, self.troubles)
             if warnings != app.warnings:
                 self._loop.warn(app.name, warnings)
+
+    def _fresh(self, by_app: Mapping[str, tuple[str, ...]]) -> set[str]:
+        """The hosts of apps that were deployed since the last call."""
+        before, self._releases = self._releases, {}
+        fresh: set[str] = set()
+        for app in self._loop.control.cluster.apps.values():
+            if app.name in by_app:
+                number = self._releases[app.name] = app.newest.number if app.newest is not None else 0
+                fresh.update(by_app[app.name] if before.get(app.name) != number else ())
+        return fresh
 
     async def _look(self, host: str, ingresses: tuple[str, ...]) -> None:
         async with self._room:
