@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from app_rack import app_rack, pause, report
+from apps_lost_swarm import compare
 
 from draas.lib import clock
 from draas.testing.app_lab import AppLab, app_body
@@ -62,6 +63,7 @@ async def main() -> int:
         good &= report("power cut of one of three machines", load, tally.sent // 10_000)
         print(f"  replaced and healthy {times['machine']:.1f} s after the cut (at most 6 s)", flush=True)
         good &= tally.worst_s <= 1 and times["machine"] <= 6 and times["container"] <= 2
+    compare()
     return 0 if good else 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from draas.model.errors import DraasError
 from draas.testing.app_lab import AppLab, app_body
-from draas.testing.lab import Lab
+from draas.testing.lab import AgentOn, Lab
 from draas.testing.load import Load
 from draas.testing.rack import Rack
 from draas.testing.waiting import wait_for
@@ -88,6 +88,20 @@ async def test_a_drained_machine_empties_without_losing_a_request(apps: AppLab) 
     finally:
         apps.call("PATCH", f"/api/nodes/{node}", {"state": "ready"})
     assert not apps.lab.agent(node).containers()
+
+
+async def test_a_machine_that_is_removed_is_emptied_first(apps: AppLab) -> None:
+    extra = AgentOn(apps.lab.agent("m3").machine, name="extra")
+    extra.join(apps.controller.url, apps.controller.join_token())
+    apps.controller.wait_node("extra", "ready")
+    await apps.aside(apps.deploy, "shop", app_body(replicas=4))
+    assert "extra" in {one["node"] for one in apps.app("shop")["replicas"]}
+    said: list[str] = []
+    load = await during(apps, "shop", lambda: said.append(apps.draas("nodes", "rm", "extra")))
+    check_nothing_lost(load)
+    assert "waits for shop to move away from extra" in said[0]
+    assert said[0].endswith("extra removed\n")
+    assert len(apps.wait_live("shop", 4)["replicas"]) == 4
 
 
 async def test_a_killed_container_is_replaced(apps: AppLab) -> None:

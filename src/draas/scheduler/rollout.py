@@ -316,7 +316,7 @@ def _balance_group(
     else:
         start = min(target - len(fresh), target - len(staying) - len(leaving))
         keep = max(0, target - batch - len(settled))
-    keep = min(keep, max(0, target + batch - len(fresh)))
+    keep = min(keep, max(0, target + batch - min(len(fresh), target)))
     for replica in _worst_first(movers, view)[: max(0, len(movers) - keep)]:
         app = put_replica(app, leave(replica, why[replica.id], now))
     for replica in _worst_first(fresh, view)[: max(0, len(fresh) - target)]:

@@ -1,10 +1,14 @@
 """App lab: apps on the machines of a lab, deployed and looked at through the API, with load sent through their ingress."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from draas.client.settings import save_config
 from draas.model.job import SAMPLE_IMAGE
 from draas.testing.controller_process import ControllerProcess
 from draas.testing.lab import Lab
@@ -138,6 +142,24 @@ class AppLab:
     async def aside(self, work: Any, *words: Any) -> Any:
         """A blocking verb beside the load."""
         return await asyncio.to_thread(work, *words)
+
+    def draas(self, *words: str) -> str:
+        """What the command line says, with the admin's settings. Raises RuntimeError where it fails."""
+        home = self.controller.folder.parent / "command-line"
+        save_config(home / "draas" / "config.toml", self.controller.settings)
+        environment = {"XDG_CONFIG_HOME": str(home), "PATH": os.defpath}
+        done = subprocess.run(
+            [sys.executable, "-m", "draas", *words],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE_S * 2,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"draas {' '.join(words)} gave {done.returncode}: {done.stdout}")
+        return done.stdout
 
     def containers(self, name: str) -> list[str]:
         """All containers of the app on all machines that are on."""

@@ -145,6 +145,22 @@ def test_a_new_release_replaces_the_old_one_without_a_moment_below_what_is_wante
     assert states(world) == [ReleaseState.REPLACED, ReleaseState.LIVE]
 
 
+def test_fewer_replicas_wanted_in_the_middle_of_a_roll_out_leave_what_serves_until_the_new_ones_do() -> None:
+    world = AppWorld(3)
+    slow = replace(QUICK, healthy_after_s=3.0)
+    world.put(an_app_spec(replicas=1, deploy=slow))
+    world.run(10)
+    world.put(an_app_spec("ok:2", replicas=2, deploy=slow))
+    while sum(one.release == 2 for one in world.app().replicas) < 2:
+        world.step()
+    world.do(ScaleApp(name="shop", replicas=1))
+    for _ in range(60):
+        world.step()
+        settled = [one for one in world.app().replicas if one.staying and one.settled(world.now, 3.0)]
+        assert settled, world.app().replicas
+    assert world.app().live == 2
+
+
 def test_stop_first_never_has_more_than_wanted() -> None:
     world = AppWorld(2)
     deploy = replace(QUICK, order=Order.STOP_FIRST)

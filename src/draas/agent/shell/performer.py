@@ -165,7 +165,7 @@ class Performer:
             await runtime.prepare(
                 assignment,
                 lambda text: self.feed(e.Progressed(id=assignment.id, text=text)),
-                lambda image: self.feed(e.Pinned(id=assignment.id, image=image)),
+                lambda image: self._pin(assignment.id, image),
             )
         except RuntimeFailure as failure:
             self.feed(e.Broke(id=assignment.id, cause=failure.cause, detail=failure.detail))
@@ -209,6 +209,15 @@ class Performer:
                 log.warning("leases cannot be passed on", runtime=name, reason=failure.detail)
         self._renewed = leases
 
+    def _pin(self, id: AllocationId, image: str) -> None:
+        self.feed(e.Pinned(id=id, image=image))
+        self._note(id)
+
+    def _note(self, id: AllocationId) -> None:
+        """Keep what is known of a replica for the agent after this one."""
+        if (local := self.core.locals.get(id)) is not None:
+            self._journal.note(id, local.observed)
+
     def _look_after(self, instruction: e.LookAfter) -> None:
         assignment = instruction.assignment
         runtime = self._runtime(assignment.id)
@@ -217,7 +226,7 @@ class Performer:
 
         def say(served: Served) -> None:
             self.feed(e.LookedAfter(id=assignment.id, served=served))
-            self._journal.note(assignment.id, self.core.locals[assignment.id].observed)
+            self._note(assignment.id)
 
         way = self._ways.setdefault(assignment.runtime, Way())
         tending = tend(runtime, assignment.id, assignment.service, instruction.served, way, say)

@@ -113,7 +113,7 @@ class Invariants:
     def said(self, machine: Machine, id: AllocationId, observed: Observed) -> None:
         """An agent told the controller, or tried to, what it has seen."""
         before = self._last_said.get((id, machine.life))
-        if before is not None and before.cause is Cause.RUNTIME:
+        if before is not None and (before.cause is Cause.RUNTIME or _ended_unseen(before)):
             before = None  # the engine was away; what it still had is found anew
         if before is not None and ALLOCATION_RANK[observed.state] < ALLOCATION_RANK[before.state]:
             raise Violated(f"{machine.node_id} says that {id} went back from {before.state} to {observed.state}")
@@ -245,3 +245,8 @@ class Invariants:
             reserved = control.fleet.reserved(node.id)
             if reserved != NOTHING and node.id not in replicas.values():
                 raise Violated(f"{reserved} is still reserved on {node.id}")
+
+
+def _ended_unseen(seen: Observed) -> bool:
+    """Whether an agent has told something to be stopped that it had never seen run."""
+    return seen.state is AllocationState.STOPPED and seen.started_at is None

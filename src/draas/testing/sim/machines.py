@@ -348,6 +348,7 @@ class Machine:
             self._feed(e.Broke(id=assignment.id, cause=Cause.IMAGE, detail=f"there is no image {assignment.image}"))
             return
         self._feed(e.Pinned(id=assignment.id, image=self.resolve(assignment.image or "")))
+        self._note(assignment.id)
         self._feed(e.Prepared(id=assignment.id))
 
     def _start(self, assignment: wire.Assignment) -> None:
@@ -416,10 +417,13 @@ class Machine:
         verdict = judge_probe(verdict, outcome, service.probe, self.wall)
         if verdict.served != told:
             self._feed(e.LookedAfter(id=assignment.id, served=verdict.served))
-            if self.agent is not None and (local := self.agent.locals.get(assignment.id)) is not None:
-                self.noted[assignment.id] = local.observed
+            self._note(assignment.id)
         pause_s = max(PROBED_S, wait_s(verdict, service.probe, self.wall, self.world.chance.random()))
         self._later(pause_s, lambda: self._probe(assignment, verdict, verdict.served))
+
+    def _note(self, id: AllocationId) -> None:
+        if self.agent is not None and (local := self.agent.locals.get(id)) is not None:
+            self.noted[id] = local.observed
 
     # --- ends ---
 
