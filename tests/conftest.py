@@ -36,6 +36,8 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "busybox": (lambda: Path("/bin/busybox").exists(), "needs the package busybox-static"),
     "haproxy": (lambda: found("haproxy"), "needs the package haproxy"),
     "nginx": (lambda: found("nginx"), "needs the package nginx-light"),
+    "dnsmasq": (lambda: found("dnsmasq"), "needs the package dnsmasq-base"),
+    "pebble": (lambda: found("pebble") and found("pebble-challtestsrv"), "needs the package pebble"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }
 

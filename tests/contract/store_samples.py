@@ -5,6 +5,7 @@ from dataclasses import replace
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
 from draas.model.app import App, AppId, AppState, Scaling
 from draas.model.app_spec import AppSpec, Autoscale, Canary, Deploy, Order
+from draas.model.certificate import Certificate, Source
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
@@ -189,11 +190,22 @@ FULL_APP = App(
     scalings=(SCALING, replace(SCALING, before=4, after=0)),
     scaled_at=AT + 6,
 )
+CERTIFICATE = Certificate(
+    host="*.shop.example",
+    chain="-----BEGIN CERTIFICATE-----\n",
+    sealed_key=b"\x01\x00\xff",
+    names=("*.shop.example", "shop.example"),
+    issuer="An authority, Ü",
+    not_before=AT,
+    expires_at=AT + 90 * 86400.0,
+    source=Source.ACME,
+)
 SAMPLES = (
     *(SPEC, OBSERVED, OBSERVED.served, ATTEMPT, FULL_JOB),
     *(FULL_NODE, FULL_NODE.facts, FULL_NODE.facts.ingress, FULL_NODE.load),
     *(FULL_APP, APP_SPEC, APP_SPEC.health, APP_SPEC.deploy, APP_SPEC.deploy.canary, APP_SPEC.autoscale),
     *(RELEASE, REPLICA, SCALING),
+    CERTIFICATE,
 )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from click.testing import CliRunner, Result
 from draas.cli.main import main
 from draas.client.api import Client
 from draas.model.job import JobId
+from draas.model.route import Ingress
 from draas.server.api.config import ApiConfig
 from draas.testing.api import Served, make_node, put_key, serve_api
+from draas.testing.certificates import TestAuthority
 from draas.wire.records import Stream
 
 HOSTILE = "evil; \u009b31m\u202e"
@@ -334,3 +337,37 @@ async def test_completion_scripts(draas, shell: str) -> None:
 async def test_completing_a_command_imports_none(draas) -> None:
     result = await draas(_DRAAS_COMPLETE="bash_complete", COMP_WORDS="draas ex", COMP_CWORD="1")
     assert result.stdout == "plain,explain\n"
+
+
+async def test_certificates(draas, tmp_path: Path) -> None:
+    chain, key = TestAuthority().sign("*.example.org")
+    (tmp_path / "chain.pem").write_text(chain)
+    (tmp_path / "key.pem").write_text(key)
+    files = ("--chain", str(tmp_path / "chain.pem"), "--key", str(tmp_path / "key.pem"))
+    added = await draas("certs", "add", "*.Example.org", *files)
+    assert (added.exit_code, added.stdout.startswith("*.example.org: good until 20")) == (0, True)
+    wrong = await draas("certs", "add", "shop.org", *files)
+    assert wrong.exit_code == 2
+    assert wrong.stderr == f"draas: --chain {tmp_path / 'chain.pem'}: is not for shop.org: it is for *.example.org\n"
+    assert (await draas("certs", "add", "shop.org", "--chain", "none", "--key", "none")).exit_code == 2
+    listed = await draas("certs")
+    assert "*.example.org" in listed.stdout
+    assert "Test CA" in listed.stdout
+    assert (await draas("certs", "list", "-q")).stdout == "*.example.org\n"
+    assert json.loads((await draas("certs", "list", "--json")).stdout)["source"] == "file"
+    assert (await draas("certs", "rm", "*.example.org")).stdout == "*.example.org removed\n"
+    assert (
+        await draas("certs", "rm", "*.example.org")
+    ).stderr == "draas: there is no certificate for '*.example.org'\n"
+
+
+async def test_what_an_ingress_and_dns_node_does(draas, served: Served) -> None:
+    ingress = Ingress(
+        proxy="haproxy 2.6", http_port=80, https_port=443, address="10.0.0.5", dns="10.0.0.5:53", missing="a thing"
+    )
+    node = make_node("edge")
+    await served.controller.put_node(replace(node, facts=replace(node.facts, ingress=ingress)))
+    shown = await draas("nodes", "show", "edge")
+    for line in ("haproxy 2.6 on port 80 and 443", "answers at 10.0.0.5:53", "a thing"):
+        assert line in shown.stdout
+    assert json.loads((await draas("nodes", "show", "edge", "--json")).stdout)["ingress"]["dns"] == "10.0.0.5:53"

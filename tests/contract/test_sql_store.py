@@ -313,6 +313,7 @@ async def test_a_damaged_database(store: SqlStore, tmp_path: Path) -> None:
             "INSERT INTO apps VALUES ('p-1', 'shop', 'default', X'0180')",
             "the database holds a record that cannot be read",
         ),
+        ("INSERT INTO certificates VALUES ('a.b', X'0180')", "the database holds a record that cannot be read"),
     ],
 )
 async def test_what_a_newer_version_wrote(store: SqlStore, tmp_path: Path, change: str, told: str) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import pytest
 from store_samples import (
     AT,
+    CERTIFICATE,
     FULL_APP,
     FULL_JOB,
     FULL_NODE,
@@ -151,6 +152,19 @@ async def test_every_field_of_an_app_comes_back(place: Place, store: Store) -> N
     await store.close()
     again = place.store()
     assert (await again.open()).apps == [FULL_APP]
+    await again.close()
+
+
+async def test_a_certificate_is_there_until_it_is_replaced_or_gone(place: Place, store: Store) -> None:
+    older, other = replace(CERTIFICATE, sealed_key=b"\x01"), replace(CERTIFICATE, host="a.example")
+    await store.commit(Write(certificates=(older,)))
+    await store.commit(Write(certificates=(CERTIFICATE, other)))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).certificates == [CERTIFICATE, other]
+    await again.commit(Write(gone_certificates=(CERTIFICATE.host, "never there")))
+    await again.close()
+    assert (await again.open()).certificates == [other]
     await again.close()
 
 

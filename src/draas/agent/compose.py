@@ -12,7 +12,7 @@ from draas.agent.identity import Identity, ensure_identity
 from draas.agent.main import Agent
 from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
-from draas.agent.runtimes.docker.own_address import address_towards
+from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
 from draas.agent.runtimes.process.host_runtime import HostRuntime
@@ -71,7 +71,11 @@ async def _run(config: AgentConfig, shown: Shown) -> None:
 
 async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None:
     config.data_dir.mkdir(parents=True, exist_ok=True)
-    config = replace(config, address=config.address or _address_towards(identity.url))
+    towards = _address_towards(identity.url)
+    config = replace(config, address=config.address or towards)
+    if config.ingress is not None:
+        config = replace(config, ingress=replace(config.ingress, advertise=config.address))
+    config = replace(config, dns_address=config.address if is_own(config.address) else towards)
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     docker = DockerRuntime(
         owner=identity.owner,

@@ -26,6 +26,9 @@ class AgentConfig:
     docker_host: str | None = None
     default_image: str | None = None
     address: str = ""
+    dns_address: str = ""  # this machine's own one where names are answered; empty: loopback
+    dns_port: int = 53
+    dns_forward: tuple[str, ...] = ()  # whom a DNS node asks for other names than the apps'; none: such are refused
     health: tuple[str, int] | None = None  # where health and metrics are served; nowhere
     ingress: IngressConfig | None = None  # of an agent with that role
     isolated: bool = False  # laboratory only: report no load (many agents on one machine see one another's)

@@ -15,15 +15,18 @@ from draas.agent.core.core import AgentCore
 from draas.agent.observe import machine
 from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.runtime import Runtime
+from draas.agent.shell.dns import DnsServer, stop_dns
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
+from draas.ingress.dns import DnsSetup
 from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
-from draas.wire.link import LogChunk, Usages
+from draas.model.route import Ingress
+from draas.wire.link import LogChunk, Routes, Usages
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +48,7 @@ class Agent:
         self._complete = False
         self._looked_at = 0.0
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
+        self._dns = _dns_server(config)
         self.core = AgentCore()
         self.link: Link | None = None
         self._performer: Performer | None = None
@@ -74,14 +78,19 @@ class Agent:
             link = self.link = Link(
                 self._target, performer, self._facts_now, lambda: self._load, lambda: self._complete
             )
+            if self._dns is not None or self._ingress is not None:
+                link.on_routes = self._on_routes
             try:
                 await self._look(performer)
                 self._complete = await performer.adopt(self._away())
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 tasks.spawn(self._measure_often(performer, link), "measure")
+                if self._dns is not None:
+                    tasks.spawn(self._dns.run(), "dns")
+                else:
+                    await stop_dns(self._config.data_dir / "dns")
                 if self._ingress is not None:
-                    link.on_routes = self._ingress.take
                     tasks.spawn(self._ingress.run(), "ingress")
                 else:
                     await stop_proxies(self._config.data_dir / "ingress")  # of a role that this node had before
@@ -90,6 +99,8 @@ class Agent:
                 await tasks.cancel()
                 if self._ingress is not None:
                     await self._ingress.close()
+                if self._dns is not None:
+                    await self._dns.close()
                 journal.close()
                 for runtime in self._runtimes.values():
                     await runtime.close()
@@ -116,8 +127,19 @@ class Agent:
         if self.link is not None and self._ingress is not None:
             self.link.send_traffic(self._ingress.traffic())
 
+    def _on_routes(self, routes: Routes) -> None:
+        if self._ingress is not None:
+            self._ingress.take(routes)
+        if self._dns is not None:
+            self._dns.take(routes)
+
     def _facts_now(self) -> Facts:
-        return replace(self._facts, ingress=self._ingress.facts) if self._ingress is not None else self._facts
+        ingress = self._ingress.facts if self._ingress is not None else None
+        if self._dns is not None:
+            said = ingress or Ingress()
+            missing = "; ".join(filter(None, (said.missing, self._dns.missing)))
+            ingress = replace(said, dns=self._dns.answers_at, missing=missing)
+        return replace(self._facts, ingress=ingress)
 
     def _on_news(self) -> None:
         if self.link is not None:
@@ -174,3 +196,10 @@ class Agent:
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
         self._load = Load() if config.isolated else machine.measure_load(config.data_dir)
+
+
+def _dns_server(config: AgentConfig) -> DnsServer | None:
+    if "dns" not in config.roles:
+        return None
+    own = config.dns_address or "127.0.0.1"
+    return DnsServer(DnsSetup(address=own, port=config.dns_port, forward=config.dns_forward), config.data_dir / "dns")

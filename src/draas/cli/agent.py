@@ -120,6 +120,10 @@ def agent_config(given: dict[str, Any]) -> Any:
         health=health_address(first(given.get("port"), env("AGENT_PORT"), file.get("port"))),
         address=address,
         ingress=ingress_config(given, file, folder / "agent" / "ingress", address) if "ingress" in roles else None,
+        dns_port=_dns_port(given, file),
+        dns_forward=_dns_forward(
+            first(given.get("dns_forward"), env("DRAAS_DNS_FORWARD"), file.get("dns_forward"), "")
+        ),
     )
 
 
@@ -145,3 +149,19 @@ def ingress_config(given: Mapping[str, Any], file: Mapping[str, Any], folder: Pa
         certificates=Path(certificates).expanduser() if certificates else SYSTEM_FOLDER / "certificates",
         advertise=address,
     )
+
+
+def _dns_port(given: Mapping[str, Any], file: Mapping[str, Any]) -> int:
+    port = number(first(given.get("dns_port"), env("DRAAS_DNS_PORT"), file.get("dns_port")), "--dns-port", 1, 65535)
+    return int(port) if port is not None else 53
+
+
+def _dns_forward(given: Any) -> tuple[str, ...]:
+    """The servers to ask for other names. Raises click.UsageError."""
+    from draas.ingress.dns import check_forward
+
+    words = given if isinstance(given, list) else str(given).split(",")
+    try:
+        return check_forward([str(word).strip() for word in words if str(word).strip()])
+    except ValueError as error:
+        raise click.UsageError(f"--dns-forward: {error}") from None

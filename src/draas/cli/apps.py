@@ -94,6 +94,7 @@ def _fields(app: Any) -> dict[str, str | None]:
         "project": app["project"],
         "state": app["state"],
         "reason": app["reason"],
+        "warnings": "\n".join(app["warnings"]),
         "urls": "\n".join(app["urls"]),
         "image": app["image"],
         "runs": live["image"] if live is not None else None,

@@ -86,11 +86,25 @@ def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
             "disk": f"{size(load['disk_used_bytes'])} used of {size(load['disk_total_bytes'])}",
             "GPUs": ", ".join(node["gpus"]) or "none",
             "runtimes": "\n".join(_runtime(runtime) for runtime in node["runtimes"]),
+            **_ingress(node["ingress"]),
             "images": "\n".join(
                 f"{', '.join(i['tags']) or i['id'][:19]} ({size(i['size_bytes'])})" for i in node["images"]
             ),
         }
     )
+
+
+def _ingress(ingress: Any) -> dict[str, str]:
+    """What the ingress and DNS roles do here; nothing where the node has neither."""
+    if ingress is None:
+        return {}
+    ports = " and ".join(str(port) for port in (ingress["http_port"], ingress["https_port"]) if port)
+    faults = [f"{app}: {reason}" for app, reason in sorted(ingress["faults"].items())]
+    return {
+        "ingress": f"{ingress['proxy']} on port {ports}" if ports else "",
+        "DNS": f"answers at {ingress['dns']}" if ingress["dns"] else "",
+        "lacks": "\n".join(filter(None, (ingress["missing"], *faults))),
+    }
 
 
 def _runtime(runtime: Any) -> str:

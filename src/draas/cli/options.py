@@ -110,6 +110,12 @@ def agent_options(command: F) -> F:
                 help="Let jobs run on this host without a container; plain: without a sandbox either.",
             ),
             click.option("--role", help="worker,builder,ingress,dns (default worker,builder; of up: and ingress)."),
+            click.option("--dns-port", help="Where a DNS node answers (DRAAS_DNS_PORT; default 53)."),
+            click.option(
+                "--dns-forward",
+                metavar="ADDRESS,...",
+                help="Servers that a DNS node asks for other names, or system (DRAAS_DNS_FORWARD; default: refuse them).",
+            ),
             click.option(
                 "--ingress-http", metavar="PORT", help="Of the ingress role (default 80, or 8080 if 80 is taken)."
             ),

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from draas.model.errors import Invalid
+from draas.model.host_name import check_domain
 from draas.model.policy import Policy
 
 
@@ -21,9 +23,18 @@ def read_policy(table: Any) -> Policy:
             near = difflib.get_close_matches(name, known, n=1)
             raise click.UsageError(f"policy.{name} is not known" + (f"; did you mean {near[0]}?" if near else ""))
         _check_value(name, value, known[name].default)
-    policy = Policy(**table)
+    policy = Policy(**_checked_domain(table))
     _check_order(policy)
     return policy
+
+
+def _checked_domain(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "apps_domain" not in table:
+        return table
+    try:
+        return {**table, "apps_domain": check_domain(table["apps_domain"], "policy.apps_domain")}
+    except Invalid as error:
+        raise click.UsageError(error.detail) from None
 
 
 def _check_value(name: str, value: Any, default: Any) -> None:

@@ -1,6 +1,7 @@
 """`draas server`: be the controller."""
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,19 @@ def server_options(command: Any) -> Any:
             click.option("--config", help="A TOML file with the same names (default /etc/draas/controller.toml)."),
             click.option("--advertise", help="URL by which other machines reach this controller."),
             click.option("--default-image", help="Image of container jobs that name none (DRAAS_DEFAULT_IMAGE)."),
+            click.option(
+                "--apps-domain", help="Apps are reached as APP.DOMAIN (DRAAS_APPS_DOMAIN; default localhost)."
+            ),
+            click.option(
+                "--acme-email",
+                help="Get certificates for apps' domains; your address for the authority, whose terms you agree to "
+                "(DRAAS_ACME_EMAIL).",
+            ),
+            click.option(
+                "--acme-directory",
+                metavar="URL",
+                help="Of which authority (DRAAS_ACME_DIRECTORY; default Let's Encrypt).",
+            ),
             click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
             click.option("--tls-key", help="Its private key (PEM)."),
             click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
@@ -103,6 +117,7 @@ def server_config(given: dict[str, Any]) -> Any:
     if (certificate is None) != (private_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both or neither")
     policy = read_policy(file.get("policy", {}))
+    policy = replace(policy, apps_domain=_apps_domain(given, file) or policy.apps_domain)
     image = first(given.get("default_image"), env("DRAAS_DEFAULT_IMAGE"), file.get("default_image"))
     return ServerConfig(
         data_dir=folder / "controller",
@@ -114,5 +129,51 @@ def server_config(given: dict[str, Any]) -> Any:
         advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
+        acme=_acme(given, file),
         policy=replace(policy, default_image=image) if image else policy,
     )
+
+
+def _apps_domain(given: dict[str, Any], file: Mapping[str, Any]) -> str | None:
+    """The domain under which apps have their names, where one is set. Raises click.UsageError."""
+    from draas.model.errors import Invalid
+    from draas.model.host_name import check_domain
+
+    for where, value in (
+        ("--apps-domain", given.get("apps_domain")),
+        ("DRAAS_APPS_DOMAIN", env("DRAAS_APPS_DOMAIN")),
+        ("apps_domain", file.get("apps_domain")),
+    ):
+        if value is not None:
+            try:
+                return check_domain(str(value), where)
+            except Invalid as error:
+                raise click.UsageError(error.detail) from None
+    return None
+
+
+def _acme(given: dict[str, Any], file: Mapping[str, Any]) -> Any:
+    """The AcmeConfig, where an address is given. Raises click.UsageError."""
+    from urllib.parse import urlsplit
+
+    from draas.server.acme.client import LETS_ENCRYPT
+    from draas.server.config import AcmeConfig
+
+    email = first(given.get("acme_email"), env("DRAAS_ACME_EMAIL"), file.get("acme_email"))
+    directory = first(given.get("acme_directory"), env("DRAAS_ACME_DIRECTORY"), file.get("acme_directory"))
+    if email is None:
+        if directory is not None:
+            raise click.UsageError("--acme-directory needs --acme-email: the address that the authority may write to")
+        return None
+    name, at, domain = str(email).strip().rpartition("@")
+    if (
+        not name
+        or not at
+        or "." not in domain
+        or any(letter.isspace() or letter in "?,;:<>" for letter in email.strip())
+    ):
+        raise click.UsageError(f"--acme-email must be an address such as you@example.org, not {email!r}")
+    url = urlsplit(str(directory or LETS_ENCRYPT))
+    if url.scheme != "https" or not url.hostname:
+        raise click.UsageError(f"--acme-directory must be an https:// URL, not {directory!r}")
+    return AcmeConfig(email=str(email).strip(), directory=url.geturl())

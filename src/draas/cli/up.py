@@ -189,6 +189,7 @@ def remember(controller: Any) -> None:
 def agent_arguments(given: Mapping[str, Any]) -> list[str]:
     """The agent's flags again, for its own process."""
     flags = {"name": "--name", "cpus": "--cpus", "memory_mb": "--memory-mb", "proxy": "--proxy"}
+    flags |= {"dns_port": "--dns-port", "dns_forward": "--dns-forward"}
     flags |= {f"ingress_{kind}": f"--ingress-{kind}" for kind in ("http", "https", "certificates")}
     words = [f"--role={','.join(roles_of(given))}"]
     words += [f"{flag}={given[name]}" for name, flag in flags.items() if given.get(name) is not None]

@@ -14,6 +14,8 @@ from draas.client.transport import Parameters, Transport
 from draas.lib import clock
 from draas.wire.views import (
     BatchView,
+    CertificateList,
+    CertificateView,
     EventView,
     ExplanationView,
     HealthView,
@@ -233,6 +235,20 @@ class Client(AppCalls):
     async def revoke_key(self, id: str) -> None:
         """The key is good for nothing from now on."""
         await self.transport.call("DELETE", f"/api/keys/{quote(id, safe='')}")
+
+    async def certificates(self) -> CertificateList:
+        """All certificates, without their keys."""
+        return cast(CertificateList, await self.transport.call("GET", "/api/certificates"))
+
+    async def put_certificate(self, host: str, chain: str, key: str) -> CertificateView:
+        """Have ingresses show `chain` for `host`, which may be *.DOMAIN. Both in PEM; the key is never shown again."""
+        body = {"chain": chain, "key": key}
+        path = f"/api/certificates/{quote(host, safe='')}"
+        return cast(CertificateView, await self.transport.call("PUT", path, body))
+
+    async def remove_certificate(self, host: str) -> None:
+        """Ingresses show it no longer."""
+        await self.transport.call("DELETE", f"/api/certificates/{quote(host, safe='')}")
 
 
 def _job(id: str, rest: str = "") -> str:

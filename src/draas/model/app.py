@@ -59,6 +59,9 @@ class App:
     restarting: float | None = None  # replicas placed before this moment are to be replaced
     sleeping: bool = False  # scaled to zero, to be woken by a request
     removing: bool = False
+    warnings: tuple[
+        str, ...
+    ] = ()  # what keeps people from it though it runs: domains that lead elsewhere, certificates
     scalings: tuple[Scaling, ...] = ()
     scaled_at: float = 0.0
 

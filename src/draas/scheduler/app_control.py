@@ -4,7 +4,10 @@ Apps that something happened to are looked at in the next tick, those on their w
 all others not at all: an app that is as it should be costs nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import msgspec
 
 from draas.lib.values import replace
 from draas.model.allocation import AllocationId, NodeId, Observed
@@ -28,19 +31,21 @@ from draas.model.policy import Policy
 from draas.model.replica import Replica
 from draas.model.route import AppRoute
 from draas.scheduler import app_commands, jobs
-from draas.scheduler.apps import add_replica, next_replica_id, observe_replica
+from draas.scheduler.apps import add_replica, app_event, next_replica_id, observe_replica
 from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.meter import Figures, Meter
 from draas.scheduler.nodes import is_away
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
-from draas.scheduler.routes import ingress_address, ingresses, route_of
+from draas.scheduler.routes import ingress_address, ingress_addresses, ingresses, route_of
 from draas.wire.link import Assignment, Routes, Service, Traffic, Usages
 
-INGRESS = "ingress"
+INGRESS, DNS = "ingress", "dns"
 LOOK_EVERY_S = 0.2
 SCALE_EVERY_S = 1.0  # as often as ingresses speak
+
+_Part = Literal["challenges", "certificates", "ingresses"]
 
 
 class AppControl:
@@ -79,9 +84,14 @@ class AppControl:
         self._routes: dict[str, AppRoute] = {}
         self._changed_routes: dict[str, None] = {}
         self._all_routes_changed = False
+        self._challenges: Mapping[str, str] = {}
+        self._certificates: Mapping[str, str] = {}
+        self._challenged = 0  # the generation with the challenges set last
+        self._ingresses: tuple[str, ...] = ()
+        self._news: set[_Part] = set()  # what of these has changed since take_routes
         self._generation = 0
         self._removed: dict[AppId, App] = {}
-        self._told: set[NodeId] = set()  # ingresses whose link has been given the whole table
+        self._told: set[NodeId] = set()  # ingresses and DNS nodes whose link has been given the whole table
         self._traffic: dict[NodeId, Traffic] = {}
 
     # --- what users ask ---
@@ -197,9 +207,12 @@ class AppControl:
                     self._dirty[app.id] = None
             if (ingress_address(old) if old is not None else "") != ingress_address(node):
                 self._all_routes_changed = True
+            if node.facts.ingress is not None or (old is not None and old.facts.ingress is not None):
+                self._news.add("ingresses")
         for node_id in plan.gone_nodes:
             gone = self._cluster.nodes.get(node_id)
             self._all_routes_changed |= gone is not None and bool(ingress_address(gone))
+            self._news.add("ingresses")
             self._meter.forget_node(node_id)
             self.unlink(node_id)
         for job in plan.jobs:
@@ -306,26 +319,99 @@ class AppControl:
             ),
         )
 
+    def warn(self, name: str, warnings: tuple[str, ...], now: float) -> None:
+        """What keeps people from an app though it runs, as far as is known now."""
+        app = self._cluster.app_named(name)
+        if app is None or app.warnings == warnings:
+            return
+        new = [warning for warning in warnings if warning not in app.warnings]
+        events = [app_event("app.warned", app, now, warning=warning) for warning in new]
+        self._do(Plan(apps=(replace(app, warnings=warnings),), events=tuple(events)))
+
+    @property
+    def has_ingress(self) -> bool:
+        """Whether an ingress that is linked has a proxy."""
+        return bool(self._serving())
+
+    def challenges_shown(self) -> bool:
+        """Whether every ingress that is linked has said that it answers the challenges set last."""
+        if "challenges" in self._news:
+            return False
+        serving = self._serving()
+        said = [self._traffic[node_id].generation for node_id in serving if node_id in self._traffic]
+        return len(said) == len(serving) and all(generation >= self._challenged for generation in said)
+
+    def _serving(self) -> list[NodeId]:
+        told = (self._cluster.nodes.get(node_id) for node_id in self._told)
+        return [node.id for node in told if node is not None and _serves(node)]
+
+    def set_challenges(self, challenges: Mapping[str, str]) -> None:
+        """What ingresses answer to an ACME server from now on: token to key authorization."""
+        if challenges != self._challenges:
+            self._challenges = dict(challenges)
+            self._news.add("challenges")
+
+    def set_certificates(self, certificates: Mapping[str, str]) -> None:
+        """What ingresses show from now on: host name to PEM of chain and key."""
+        if certificates != self._certificates:
+            self._certificates = dict(certificates)
+            self._news.add("certificates")
+
     def take_routes(self) -> dict[NodeId, Routes]:
-        """What has changed for the ingresses since the last call. To be sent after the commit."""
+        """What has changed for ingresses and DNS nodes since the last call. To be sent after the commit."""
         put, gone = self._refresh_routes()
-        if not put and not gone:
+        news, self._news = self._news, set()
+        if "ingresses" in news and not self._refresh_ingresses():
+            news.discard("ingresses")
+        if not (put or gone or news):
             return {}
         self._generation += 1
-        routes = Routes(epoch=self._epoch, generation=self._generation, put=put, forget=gone)
-        return dict.fromkeys(sorted(self._told), routes)
+        if "challenges" in news:
+            self._challenged = self._generation
+        routes = Routes(
+            epoch=self._epoch,
+            generation=self._generation,
+            put=put,
+            forget=gone,
+            challenges=self._challenges if "challenges" in news else None,
+            certificates=self._certificates if "certificates" in news else None,
+            ingresses=self._ingresses if "ingresses" in news else None,
+        )
+        return {node_id: self._for_node(node_id, routes) for node_id in sorted(self._told)}
 
     def full_routes(self, node_id: NodeId) -> Routes | None:
-        """The whole table for a fresh link; None where the node is no ingress. Changes noted before are in it."""
+        """The whole table for a fresh link; None where the node is no ingress and answers no names. Changes noted before are in it."""
         node = self._cluster.nodes.get(node_id)
-        if node is None or INGRESS not in node.facts.roles:
+        if node is None or not {INGRESS, DNS}.intersection(node.facts.roles):
             return None
         self._told.add(node_id)
         self._all_routes_changed = True  # the others get what has changed for them in this tick, in take_routes
         self._generation += 1
         table = [self._route(app) for app in sorted(self._cluster.apps.values(), key=lambda app: app.name)]
         put = [route for route in table if route is not None]
-        return Routes(epoch=self._epoch, generation=self._generation, put=put, full=True)
+        routes = Routes(
+            epoch=self._epoch,
+            generation=self._generation,
+            put=put,
+            full=True,
+            challenges=self._challenges,
+            certificates=self._certificates,
+            ingresses=ingress_addresses(self._cluster.nodes.values()),
+            apps_domain=self._policy.apps_domain,
+        )
+        return self._for_node(node_id, routes)
+
+    def _for_node(self, node_id: NodeId, routes: Routes) -> Routes:
+        """Private keys leave for ingresses alone."""
+        node = self._cluster.nodes.get(node_id)
+        if node is not None and INGRESS in node.facts.roles:
+            return routes
+        return msgspec.structs.replace(routes, challenges=None, certificates=None)
+
+    def _refresh_ingresses(self) -> bool:
+        """Whether names lead to other addresses now."""
+        before, self._ingresses = self._ingresses, ingress_addresses(self._cluster.nodes.values())
+        return before != self._ingresses
 
     def _refresh_routes(self) -> tuple[list[AppRoute], list[str]]:
         names = list(self._changed_routes)

@@ -13,6 +13,7 @@ from draas.model.app import App
 from draas.model.cluster import Cluster
 from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound
+from draas.model.event import Event
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node, NodeState
@@ -111,6 +112,10 @@ class Control:
     def explain_app(self, app: App, now: float) -> Explanation:
         """Why `app` is as it is."""
         return explain.explain_app(self.fleet, app, now, self.cluster.nodes.values(), self.held)
+
+    def record(self, events: Sequence[Event]) -> None:
+        """Note what happened outside of all decisions."""
+        self._do(Plan(events=tuple(events)))
 
     # --- what agents say ---
 

@@ -1,10 +1,11 @@
 """Routes: what every ingress is told of an app, and the names under which people reach it. Pure."""
 
 from collections.abc import Iterable, Iterator
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, ip_address
 
 from draas.model.app import App
 from draas.model.app_spec import AppSpec
+from draas.model.host_name import is_address
 from draas.model.node import Node, NodeState
 from draas.model.probe import Health, ProbeKind
 from draas.model.release import CanaryPhase, Release
@@ -26,6 +27,12 @@ def ingresses(nodes: Iterable[Node]) -> Iterator[Ingress]:
 def ingress_address(node: Node) -> str:
     """Where the node's proxy is reached; "" where it has none."""
     return node.facts.ingress.address if node.facts.ingress is not None and node.facts.ingress.http_port else ""
+
+
+def ingress_addresses(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """The addresses to which the apps' names lead. Loopback ones only where there are no others."""
+    found = sorted({ingress.address for ingress in ingresses(nodes) if is_address(ingress.address)})
+    return tuple(address for address in found if not ip_address(address).is_loopback) or tuple(found)
 
 
 def host_paths(name: str, spec: AppSpec, nodes: Iterable[Node], apps_domain: str) -> tuple[HostPath, ...]:

@@ -78,6 +78,9 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/keys"): _ADMIN,
     ("POST", "/api/keys"): _ADMIN,
     ("DELETE", "/api/keys/{id}"): _ADMIN,
+    ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
+    ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
+    ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
     ("WS", "/api/link"): Rule(Need.NODE),
 }
 _RANK: Mapping[Role, Need] = {"viewer": Need.VIEWER, "deployer": Need.DEPLOYER, "admin": Need.ADMIN, "node": Need.NODE}

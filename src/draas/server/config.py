@@ -11,6 +11,14 @@ DEFAULT_PORT = 8000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcmeConfig:
+    """Where certificates are got. To give an address is to agree to that authority's terms."""
+
+    email: str
+    directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """`advertise` is the URL by which other machines reach it; empty: made from the listening address."""
 
@@ -24,4 +32,5 @@ class ServerConfig:
     is_open: bool = False
     admin_key: str | None = None
     runtime_without_nodes: RuntimeName = RuntimeName.DOCKER  # of jobs that ask for none, before any machine is there
+    acme: AcmeConfig | None = None
     policy: Policy = Policy()

@@ -15,12 +15,16 @@ from starlette.websockets import WebSocket
 import draas
 from draas.lib import clock
 from draas.lib.addresses import is_loopback
+from draas.lib.ids import digest
+from draas.lib.sealing import Sealer, ensure_key
 from draas.lib.tasks import Tasks
 from draas.model.allocation import NodeId
 from draas.model.command import DeleteJob
 from draas.model.errors import DraasError, Invalid
 from draas.model.job import JobId
 from draas.server.access import authenticate_node, check_open, first_admin_key
+from draas.server.acme.client import AcmeClient
+from draas.server.acme.jws import ensure_account_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig
@@ -28,6 +32,8 @@ from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
 from draas.server.loops.control import ControlLoop
+from draas.server.loops.domains import Domains
+from draas.server.loops.renewals import Renewals
 from draas.server.services.controller import Reply
 from draas.server.tls import Certificates, ensure_certificates
 from draas.store.log_files import LogFiles
@@ -37,6 +43,7 @@ from draas.wire.link import CLOSE_KEY
 
 log = structlog.get_logger(__name__)
 
+SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
 RETENTION_BATCH = 500
 START_TIMEOUT_S = 30.0
@@ -63,10 +70,12 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     check_open(config.is_open, config.host)
     config.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     certificates = _certificates(config)
+    sealer, client = _sealer(config), _acme_client(config)
     listening = _listen(config.host, config.port)
     store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     loop = ControlLoop(store, logs, config.policy)
+    loop.sealer = sealer
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
@@ -78,6 +87,10 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(loop.run(), "loop")
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
+            domains = Domains(loop)
+            tasks.spawn(domains.run(), "domains")
+            if client is not None:
+                tasks.spawn(Renewals(loop, domains, client).run(), "renewals")
             admin_key = await first_admin_key(loop, config.admin_key)
             url = _url(config, listening, certificates)
             app_config = ApiConfig(
@@ -161,6 +174,24 @@ def _certificates(config: ServerConfig) -> Certificates | None:
     if config.advertise:
         names.add(config.advertise.split("://")[-1].rsplit(":", 1)[0].strip("[]/"))
     return ensure_certificates(config.data_dir / "tls", sorted(names - {"0.0.0.0", "::"}), clock.now())
+
+
+def _sealer(config: ServerConfig) -> Sealer:
+    try:
+        return Sealer(ensure_key(config.data_dir / SEALING_KEY))
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+
+
+def _acme_client(config: ServerConfig) -> AcmeClient | None:
+    if config.acme is None:
+        return None
+    name = f"account-{digest(config.acme.directory)[:12]}.pem"  # an account is one authority's
+    try:
+        key = ensure_account_key(config.data_dir / "acme" / name)
+    except ValueError as error:
+        raise Invalid(str(error)) from None
+    return AcmeClient(config.acme.directory, config.acme.email, key, version=draas.__version__)
 
 
 def _own_addresses() -> Sequence[str]:

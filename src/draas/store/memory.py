@@ -8,6 +8,7 @@ from itertools import islice
 from draas.lib import clock
 from draas.model.allocation import NodeId
 from draas.model.app import App, AppId
+from draas.model.certificate import Certificate
 from draas.model.job import Job, JobId
 from draas.model.node import Node
 from draas.store.store import (
@@ -39,6 +40,7 @@ class Medium:
     events: list[NumberedEvent] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
     tokens: dict[str, JoinToken] = field(default_factory=dict)
+    certificates: dict[str, Certificate] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
@@ -68,6 +70,7 @@ class MemoryStore:
             apps=sorted(medium.apps.values(), key=lambda app: app.id),
             keys=sorted(medium.keys.values(), key=lambda key: (key.created_at, key.id)),
             tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
+            certificates=sorted(medium.certificates.values(), key=lambda certificate: certificate.host),
             next_seq=medium.last_seq + 1,
             epoch=self._epoch,
             last_event=medium.last_event,
@@ -89,6 +92,7 @@ class MemoryStore:
         medium.apps.update({app.id: app for app in plan.apps})
         medium.keys.update({key.id: key for key in write.keys})
         medium.tokens.update({token.digest: token for token in write.tokens})
+        medium.certificates.update({certificate.host: certificate for certificate in write.certificates})
         medium.answers.update({answer.key: answer for answer in write.answers})
         medium.events += [
             NumberedEvent(number=number, event=event) for number, event in enumerate(plan.events, medium.last_event + 1)
@@ -102,6 +106,8 @@ class MemoryStore:
             medium.apps.pop(app_id, None)
         for key_id in write.gone_keys:
             medium.keys.pop(key_id, None)
+        for host in write.gone_certificates:
+            medium.certificates.pop(host, None)
         for digest in write.gone_tokens:
             medium.tokens.pop(digest, None)
         self._prune()

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table
 
-REVISION = "0002"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
+REVISION = "0003"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
 Number = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes SQLite's rowid the key
 
 metadata = MetaData()
@@ -71,6 +71,14 @@ apps = Table(
     Column("id", String, primary_key=True),
     Column("name", String, nullable=False),
     Column("project", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# `body` holds the private key sealed (draas.lib.sealing); the key to it is a file beside the database.
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("host", String, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )
 

@@ -22,6 +22,7 @@ from draas.store.sql_schema import (
     JOB_COLUMNS,
     answers,
     apps,
+    certificates,
     controller,
     events,
     job_labels,
@@ -36,11 +37,13 @@ from draas.store.sqlite import EXPECTED, connect_writer, transaction
 from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoreFailure, Write
 from draas.store.stored import (
     decode_app,
+    decode_certificate,
     decode_job,
     decode_node,
     decode_spec,
     decode_stored_job,
     encode_app,
+    encode_certificate,
     encode_detail,
     encode_job,
     encode_node,
@@ -139,6 +142,7 @@ PUT_LABELS, PUT_JOB_NODES = insert_new(job_labels), insert_new(job_nodes)
 MOVE_JOBS = _move("state", "body")  # names no column of ix_jobs_settled, which SQLite would rewrite even if equal
 SETTLE_JOBS = _move("state", "settled_at", "body")
 PUT_NODES, PUT_APPS = upsert(nodes, "id"), upsert(apps, "id")
+PUT_CERTIFICATES, DROP_CERTIFICATES = upsert(certificates, "host"), remove(certificates, "host")
 PUT_EVENTS = Batch(events.insert(), events.columns.keys(), _places(len(events.columns)))
 PUT_KEYS, PUT_TOKENS, PUT_ANSWERS = upsert(keys, "id"), upsert(tokens, "digest"), upsert(answers, "key")
 DROP_JOBS, DROP_SPECS = remove(jobs, "seq"), remove(job_specs, "seq")
@@ -248,6 +252,9 @@ class SqlWriter:
             apps=[decode_app(body) for (body,) in run(select(apps.c.body).order_by(apps.c.id))],
             keys=[Key(**row) for row in run(select(keys).order_by(keys.c.created_at, keys.c.id)).mappings()],
             tokens=[JoinToken(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
+            certificates=[
+                decode_certificate(body) for (body,) in run(select(certificates.c.body).order_by(certificates.c.host))
+            ],
             next_seq=self._last_seq + 1,
             epoch=self._epoch,
             last_event=self._last_event,
@@ -341,6 +348,8 @@ class SqlWriter:
         DROP_KEYS.run(self._cursor, [(id,) for id in write.gone_keys])
         PUT_TOKENS.run(self._cursor, [(token.digest, token.expires_at) for token in write.tokens])
         DROP_TOKENS.run(self._cursor, [(digest,) for digest in write.gone_tokens])
+        PUT_CERTIFICATES.run(self._cursor, [(one.host, encode_certificate(one)) for one in write.certificates])
+        DROP_CERTIFICATES.run(self._cursor, [(host,) for host in write.gone_certificates])
         PUT_ANSWERS.run(
             self._cursor,
             [(answer.key, answer.digest, answer.status, answer.body, answer.at) for answer in write.answers],

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 
 from draas.model.allocation import NodeId
 from draas.model.app import App
+from draas.model.certificate import Certificate
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import Node
@@ -69,6 +70,8 @@ class Write:
     tokens: Sequence[JoinToken] = ()
     gone_tokens: Sequence[str] = ()
     answers: Sequence[Answer] = ()
+    certificates: Sequence[Certificate] = ()
+    gone_certificates: Sequence[str] = ()  # by host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ class Snapshot:
     apps: Sequence[App] = ()
     keys: Sequence[Key] = ()
     tokens: Sequence[JoinToken] = ()
+    certificates: Sequence[Certificate] = ()
     next_seq: int = 1
     epoch: int = 1
     last_event: int = 0  # the number of the newest one

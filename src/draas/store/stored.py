@@ -14,6 +14,7 @@ import msgspec
 from draas.model.allocation import Allocation, AllocationId, Cause, Desired, NodeId
 from draas.model.allocation import AllocationState as State
 from draas.model.app import App
+from draas.model.certificate import Certificate
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName
 from draas.model.node import Node
 from draas.model.probe import Served
@@ -73,6 +74,7 @@ _job = msgspec.msgpack.Decoder(StoredJob)
 _spec = msgspec.msgpack.Decoder(JobSpec)
 _node = msgspec.msgpack.Decoder(Node)
 _app = msgspec.msgpack.Decoder(App)
+_certificate = msgspec.msgpack.Decoder(Certificate)
 _detail = msgspec.msgpack.Decoder(dict[str, str | int | float | bool | None])
 
 
@@ -91,6 +93,10 @@ def encode_node(node: Node) -> bytes:
 
 def encode_app(app: App) -> bytes:
     return _MARK + _encode(app)
+
+
+def encode_certificate(certificate: Certificate) -> bytes:
+    return _MARK + _encode(certificate)
 
 
 def encode_detail(detail: Mapping[str, Any]) -> bytes:
@@ -140,6 +146,11 @@ def decode_node(body: bytes) -> Node:
 def decode_app(body: bytes) -> App:
     """Raises StoreFailure for a newer form and for what is no app."""
     return _decode(_app, body)
+
+
+def decode_certificate(body: bytes) -> Certificate:
+    """Raises StoreFailure for a newer form and for what is no certificate."""
+    return _decode(_certificate, body)
 
 
 def decode_detail(body: bytes) -> Mapping[str, str | int | float | bool | None]:

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from draas.lib import clock
+from draas.lib.sealing import KEY_BYTES, Sealer
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
 from draas.model.app import App
+from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
@@ -41,6 +43,8 @@ class FakeController:
         self._nodes: dict[NodeId, Node] = {}
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
+        self.sealer = Sealer(bytes(KEY_BYTES))
+        self._certificates: dict[str, Certificate] = {}
         self._answers: dict[str, tuple[str, Reply]] = {}
         self._events: list[NumberedEvent] = []
         self._changed = asyncio.Condition()
@@ -158,6 +162,12 @@ class FakeController:
             self._tokens[token.digest] = token
         for digest in write.gone_tokens:
             self._tokens.pop(digest, None)
+        self._certificates.update({one.host: one for one in write.certificates})
+        for host in write.gone_certificates:
+            self._certificates.pop(host, None)
+
+    def certificates(self) -> Sequence[Certificate]:
+        return sorted(self._certificates.values(), key=lambda one: one.host)
 
     def key(self, digest: str) -> Key | None:
         return next((key for key in self._keys.values() if key.digest == digest), None)

@@ -1,8 +1,9 @@
 """Waiting for a state, never for a time: and on time-out the last state seen is in the message."""
 
 import asyncio
+import inspect
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from draas.lib import clock
@@ -20,6 +21,21 @@ def wait_for(look: Callable[[], T], accept: Callable[[T], object], what: str, ti
             raise TimeoutError(f"{what}: not within {timeout_s:g} s; last seen: {seen}")
         clock.pause(LOOK_EVERY_S)
     return seen
+
+
+async def until(
+    look: Callable[[], T | Awaitable[T]], accept: Callable[[T], object], what: str, timeout_s: float = PATIENCE_S
+) -> T:
+    """wait_for for coroutines: `look` may be one itself."""
+    deadline = clock.monotonic() + timeout_s
+    while True:
+        found = look()
+        seen: T = await found if inspect.isawaitable(found) else found
+        if accept(seen):
+            return seen
+        if clock.monotonic() >= deadline:
+            raise TimeoutError(f"{what}: not within {timeout_s:g} s; last seen: {seen}")
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 class BackgroundLoop:

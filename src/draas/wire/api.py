@@ -201,6 +201,15 @@ class KeyBody(Body):
     ttl_s: float | None = Field(None, ge=1, le=MAX_TTL_S)
 
 
+class CertificateBody(Body):
+    """A certificate for a host, both in PEM. The key is kept encrypted and is never shown again."""
+
+    chain: str = Field(
+        min_length=1, max_length=131_072, description="the host's certificate, then its issuers' in order"
+    )
+    key: str = Field(min_length=1, max_length=32_768, description="the private key, without a passphrase")
+
+
 class EmptyBody(Body):
     """Nothing: an empty body will do as well."""
 

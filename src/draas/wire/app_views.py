@@ -124,6 +124,7 @@ class AppSummary(TypedDict):
     project: str
     state: str
     reason: str
+    warnings: list[str]
     urls: list[str]
     image: str
     release: int | None

@@ -161,9 +161,10 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign", array_like
 
 
 class Routes(msgspec.Struct, frozen=True, kw_only=True, tag="routes", array_like=True):
-    """What an ingress should serve. Taken in order, like Assign: `full` is the whole table, otherwise what changed.
+    """What an ingress should serve and a DNS node answer. Taken in order, like Assign: `full` is the whole table, otherwise what changed.
 
-    `challenges` (path token to answer) and `certificates` (host name to PEM of chain and key) are always whole; None: as before.
+    `challenges` (path token to answer), `certificates` (host name, or *.DOMAIN, to PEM of chain and key) and `ingresses` (the
+    addresses to which names lead) are always whole; None: as before. The first two are for ingresses alone.
     """
 
     epoch: int
@@ -173,6 +174,8 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True, tag="routes", array_like
     full: bool = False
     challenges: Mapping[str, str] | None = None
     certificates: Mapping[str, str] | None = None
+    ingresses: Sequence[str] | None = None
+    apps_domain: str | None = None  # under which names are answered; None: as before
 
 
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat", array_like=True):

@@ -144,6 +144,18 @@ class LoadView(TypedDict):
     load_1m: float
 
 
+class IngressView(TypedDict):
+    """What a node with the ingress or the DNS role does: ports are 0 and `dns` is empty where it does not; `missing` says why."""
+
+    proxy: str
+    http_port: int
+    https_port: int
+    address: str
+    dns: str
+    missing: str
+    faults: dict[str, str]
+
+
 class NodeView(TypedDict):
     """A machine. `allocatable` is what jobs may have of `capacity`, `used` what of it is reserved, `load` what is measured."""
 
@@ -163,6 +175,7 @@ class NodeView(TypedDict):
     load: LoadView
     runtimes: list[RuntimeView]
     images: list[ImageView]
+    ingress: IngressView | None
     joined_at: str | None
     last_seen: str | None
 
@@ -231,6 +244,25 @@ class KeyList(TypedDict):
     """All keys, oldest first."""
 
     items: list[KeyView]
+    next: str | None
+    total: int
+
+
+class CertificateView(TypedDict):
+    """A certificate without its key. `host` may be *.DOMAIN; `source` is file or acme; `names` is what it is good for."""
+
+    host: str
+    names: list[str]
+    issuer: str
+    source: str
+    not_before: str
+    expires_at: str
+
+
+class CertificateList(TypedDict):
+    """All certificates, by host."""
+
+    items: list[CertificateView]
     next: str | None
     total: int
 

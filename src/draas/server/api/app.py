@@ -14,7 +14,21 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from draas.server.access import ROUTES
-from draas.server.api import app_logs, app_watch, apps, describe, events, health, jobs, join, keys, logs, metrics, nodes
+from draas.server.api import (
+    app_logs,
+    app_watch,
+    apps,
+    certificates,
+    describe,
+    events,
+    health,
+    jobs,
+    join,
+    keys,
+    logs,
+    metrics,
+    nodes,
+)
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
@@ -22,7 +36,7 @@ from draas.server.api.problems import problem
 from draas.server.services.controller import Controller
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, metrics, describe)
+NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 

@@ -12,6 +12,7 @@ from draas.model.explanation import Explanation, Verdict
 from draas.model.job import Job
 from draas.model.node import Node
 from draas.model.resources import MIB, Resources
+from draas.model.route import Ingress
 from draas.server.services.controller import Reply
 from draas.server.services.history import Sample
 from draas.store.store import Key, NumberedEvent
@@ -19,6 +20,7 @@ from draas.wire.views import (
     AttemptView,
     EventView,
     ExplanationView,
+    IngressView,
     JobBrief,
     JobSummary,
     JobView,
@@ -164,6 +166,20 @@ def render_verdict(verdict: Verdict) -> VerdictView:
     }
 
 
+def _render_ingress(ingress: Ingress | None) -> IngressView | None:
+    if ingress is None:
+        return None
+    return {
+        "proxy": ingress.proxy,
+        "http_port": ingress.http_port,
+        "https_port": ingress.https_port,
+        "address": ingress.address,
+        "dns": ingress.dns,
+        "missing": ingress.missing,
+        "faults": dict(ingress.faults),
+    }
+
+
 def render_node(node: Node, used: Resources) -> NodeView:
     """A machine; `used` is what its allocations reserve out of what is allocatable: all that its owner allots."""
     facts, load = node.facts, node.load
@@ -201,6 +217,7 @@ def render_node(node: Node, used: Resources) -> NodeView:
         "images": [
             {"id": image.id, "tags": list(image.tags), "size_bytes": image.size_bytes} for image in facts.images
         ],
+        "ingress": _render_ingress(facts.ingress),
         "joined_at": time_or_none(node.joined_at or None),
         "last_seen": time_or_none(node.last_seen_at or None),
     }

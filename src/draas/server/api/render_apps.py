@@ -159,6 +159,7 @@ def render_app_summary(app: App, where: Where) -> AppSummary:
         "project": app.project,
         "state": app.state,
         "reason": app.reason,
+        "warnings": list(app.warnings),
         "urls": list(urls_of(app, where.nodes, where.apps_domain)),
         "image": app.spec.image,
         "release": app.live,

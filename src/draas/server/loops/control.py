@@ -4,6 +4,7 @@ While one tick is being committed the next is decided; its commit waits for the 
 """
 
 import asyncio
+import os
 import random
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
@@ -12,8 +13,10 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from draas.lib import clock
+from draas.lib.sealing import KEY_BYTES, Sealer, Unsealable
 from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
 from draas.model.app import App, AppId
+from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
@@ -24,6 +27,7 @@ from draas.model.policy import Policy
 from draas.model.resources import Resources
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.server.services.certificates import pem_of
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.logs import LogStore
@@ -71,12 +75,14 @@ class ControlLoop:
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
         self.trouble = "the controller is starting"
         self.runtime_without_nodes = RuntimeName.DOCKER
+        self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
         self._store = store
         self._commands: deque[Item] = deque()  # of people: first, for they wait
         self._reports: deque[Item] = deque()  # of agents, in the order in which they came
         self._wake = asyncio.Event()
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
+        self._certificates: dict[str, Certificate] = {}
         self._removed: dict[AppId, App] = {}  # the same for apps
         self._deleted: dict[JobId, Job] = {}  # until their output is dropped, after the commit
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
@@ -100,6 +106,8 @@ class ControlLoop:
             clock.steady(),
             snapshot.apps,
         )
+        self._certificates = {one.host: one for one in snapshot.certificates}
+        self._show_certificates()
         self.trouble = ""
 
     # --- the loop ---
@@ -451,7 +459,7 @@ class ControlLoop:
         return self.control.fleet.reserved(node.id)
 
     async def write(self, write: Write) -> None:
-        """Make keys and tokens durable, and known from then on."""
+        """Make keys, tokens, certificates and events durable, and known from then on."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def take(tick: Tick, _now: float) -> None:
@@ -461,7 +469,10 @@ class ControlLoop:
                 gone_keys=(*tick.write.gone_keys, *write.gone_keys),
                 tokens=(*tick.write.tokens, *write.tokens),
                 gone_tokens=(*tick.write.gone_tokens, *write.gone_tokens),
+                certificates=(*tick.write.certificates, *write.certificates),
+                gone_certificates=(*tick.write.gone_certificates, *write.gone_certificates),
             )
+            self.control.record(write.plan.events)
             tick.replies.append((waiting, Reply(200, b"")))
             tick.then.append(lambda: self._learn(write))
 
@@ -478,6 +489,37 @@ class ControlLoop:
         self._tokens.update({token.digest: token for token in write.tokens})
         for digest in write.gone_tokens:
             self._tokens.pop(digest, None)
+        if write.certificates or write.gone_certificates:
+            self._certificates.update({one.host: one for one in write.certificates})
+            for host in write.gone_certificates:
+                self._certificates.pop(host, None)
+            self._show_certificates()
+
+    def _show_certificates(self) -> None:
+        """Have the ingresses show what is durable."""
+        shown = {}
+        for host, certificate in self._certificates.items():
+            try:
+                shown[host] = pem_of(certificate, self.sealer)
+            except Unsealable as error:
+                log.error(
+                    "a certificate's key cannot be opened; give the certificate again", host=host, reason=str(error)
+                )
+        self.control.apps.set_certificates(shown)
+        self._wake.set()
+
+    def show_challenges(self, challenges: Mapping[str, str]) -> None:
+        """Have the ingresses answer these to an ACME server: token to key authorization."""
+        self.control.apps.set_challenges(challenges)
+        self._wake.set()
+
+    def warn(self, app: str, warnings: tuple[str, ...]) -> None:
+        """Have an app tell these, in the next tick."""
+        self.post(lambda _tick, now: self.control.apps.warn(app, warnings, now))
+
+    def certificates(self) -> Sequence[Certificate]:
+        """All certificates, by host."""
+        return sorted(self._certificates.values(), key=lambda one: one.host)
 
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
         self.history.forget(node_id)

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from draas.lib.sealing import Sealer
 from draas.model.app import App
+from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, Command
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, RuntimeName
@@ -106,8 +108,17 @@ class Controller(Protocol):
         """What the nodes' loads were."""
         ...
 
+    @property
+    def sealer(self) -> Sealer:
+        """Seals what is secret before it is written."""
+        ...
+
     async def write(self, write: Write) -> None:
-        """Make keys and tokens durable."""
+        """Make keys, tokens, certificates and events durable."""
+        ...
+
+    def certificates(self) -> Sequence[Certificate]:
+        """All certificates, by host, their keys sealed."""
         ...
 
     def key(self, digest: str) -> Key | None:

@@ -11,7 +11,7 @@ def publish_on(address: str, *, local: bool) -> str:
     """The host address for the engine: `address` where it is this machine's own, every one where it is not (a name, or an address behind NAT)."""
     if is_loopback(address):
         return LOOPBACK
-    return address if local and _is_own(address) else ANYWHERE
+    return address if local and is_own(address) else ANYWHERE
 
 
 def is_loopback(address: str) -> bool:
@@ -19,7 +19,8 @@ def is_loopback(address: str) -> bool:
     return not address or addresses.is_loopback(address)
 
 
-def _is_own(address: str) -> bool:
+def is_own(address: str) -> bool:
+    """Whether `address` is one of this machine's."""
     try:
         version = ipaddress.ip_address(address).version
         with socket.socket(socket.AF_INET6 if version == 6 else socket.AF_INET, socket.SOCK_STREAM) as trying:
