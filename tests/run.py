@@ -61,7 +61,7 @@ PARTS = (
     Part(
         name="cluster",
         what="several machines with Docker Engines of their own",
-        packages=(*ENGINE, *MACHINES, *PROXIES),
+        packages=(*ENGINE, *MACHINES, *PROXIES, NAMES[0]),
         arguments=PLAIN,
     ),
     Part(name="e2e", what="a browser"),

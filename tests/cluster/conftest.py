@@ -15,9 +15,10 @@ from draas.testing.recorder import Recorder
 
 # Exclusive jobs are re-run after lease + margin: the default of 30 s would be waited for several times.
 LEASE_S, MARGIN_S = 8, 2
-NEEDS = ("root", "netns", "dockerd", "busybox")
+NEEDS = ("root", "netns", "dockerd", "busybox", "haproxy", "dnsmasq")
+APPS_DOMAIN = "apps.test"
 TIMEOUT_S = 240
-ROLES = ("worker", "builder", "ingress")
+INGRESS, NAMES = ("worker", "builder", "ingress"), ("worker", "builder", "dns")
 INGRESSES = 2
 
 
@@ -38,11 +39,16 @@ def rack() -> Iterator[Rack]:
 @pytest.fixture(scope="session")
 def _session_lab(rack: Rack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     folder = tmp_path_factory.mktemp("cluster") / "controller"
-    controller = ControllerProcess(folder, rack.address, policy={"lease_s": LEASE_S, "lease_margin_s": MARGIN_S})
+    controller = ControllerProcess(
+        folder,
+        rack.address,
+        policy={"lease_s": LEASE_S, "lease_margin_s": MARGIN_S},
+        env={"DRAAS_APPS_DOMAIN": APPS_DOMAIN},
+    )
     try:
         controller.start()
         agents = [
-            AgentOn(m, labels={"rack": str(m.number)}, roles=ROLES if m.number <= INGRESSES else ROLES[:2])
+            AgentOn(m, labels={"rack": str(m.number)}, roles=INGRESS if m.number <= INGRESSES else NAMES)
             for m in rack.machines
         ]
         lab = Lab(controller, agents)

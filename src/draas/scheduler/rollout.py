@@ -219,7 +219,7 @@ def _finish_release(app: App, now: float) -> App:
     deploy = rolling.spec.deploy
     fresh = [replica for replica in app.replicas if replica.staying and replica.release == rolling.number]
     settled = [replica for replica in fresh if replica.settled(now, deploy.healthy_after_s)]
-    if _awaits_verdict(rolling, deploy):
+    if _awaits_verdict(app, rolling):
         assert deploy.canary is not None
         if rolling.canary is CanaryPhase.NONE and len(settled) >= min(deploy.canary.replicas, app.wanted):
             return put_release(app, replace(rolling, canary=CanaryPhase.TESTING))
@@ -230,8 +230,10 @@ def _finish_release(app: App, now: float) -> App:
     return app
 
 
-def _awaits_verdict(release: Release, deploy: Deploy) -> bool:
-    return deploy.canary is not None and release.canary is not CanaryPhase.PROMOTED and release.rollback_of is None
+def _awaits_verdict(app: App, release: Release) -> bool:
+    """Whether a person has the last word on it. Not on a first release: beside what would its canary be tried?"""
+    tried = release.spec.deploy.canary is not None and release.canary is not CanaryPhase.PROMOTED
+    return tried and release.rollback_of is None and app.live is not None
 
 
 def _make_live(app: App, release: Release, now: float) -> App:
@@ -274,7 +276,7 @@ def _balance(app: App, view: View, now: float) -> tuple[App, tuple[Start, ...]]:
 
 def _first_part(app: App, rolling: Release, deploy: Deploy) -> int | None:
     """How many replicas come first and alone: a canary; or one, until it is known what its tag means. None: it is for all."""
-    if _awaits_verdict(rolling, deploy):
+    if _awaits_verdict(app, rolling):
         assert deploy.canary is not None
         return min(deploy.canary.replicas, app.wanted) if rolling.image else min(1, app.wanted)
     known = rolling.image or app.wanted <= 1 or deploy.order is Order.STOP_FIRST

@@ -645,3 +645,11 @@ def test_an_idle_app_sleeps_and_a_request_wakes_it() -> None:
     world.waking = ()
     world.run(3)
     assert world.app().state is AppState.LIVE
+
+
+def test_a_first_release_waits_for_no_verdict_on_its_canary() -> None:
+    world = AppWorld(3)
+    world.put(an_app_spec(replicas=3, deploy=replace(QUICK, canary=Canary(replicas=1, share_percent=10))))
+    world.run(12)
+    assert world.app().live == 1
+    assert len(world.app().replicas) == 3
