@@ -1,6 +1,7 @@
 """Certificates from an ACME authority: the real Pebble, which fetches each challenge from where its DNS says the host is."""
 
 import asyncio
+import ssl
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,9 +11,13 @@ import pytest
 from aiohttp import web
 from cryptography import x509
 
+from draas.ingress.config import IngressConfig
+from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
-from draas.model.app import App
+from draas.lib.tasks import Tasks
+from draas.model.app import App, AppId
 from draas.model.certificate import Certificate, Source
+from draas.model.job import ProjectName
 from draas.model.node import Facts
 from draas.model.policy import Policy
 from draas.model.route import Counters, Ingress
@@ -26,7 +31,7 @@ from draas.store.memory import Medium, MemoryStore
 from draas.testing.app_world import an_app_spec
 from draas.testing.certificates import TestAuthority
 from draas.testing.fake_logs import FakeLogs
-from draas.testing.pebble import Pebble, pebble
+from draas.testing.pebble import Pebble, free_port, pebble
 from draas.testing.waiting import until
 from draas.wire.link import Assign, Routes, Traffic
 
@@ -163,9 +168,6 @@ class World:
 async def a_world(
     authority: Pebble, folder: Path, medium: Medium, addresses: dict[str, tuple[str, ...] | None]
 ) -> AsyncIterator[World]:
-    from draas.model.app import AppId
-    from draas.model.job import ProjectName
-
     if not medium.apps:
         spec = an_app_spec(domains=(HOST,))
         app = App(
@@ -244,3 +246,66 @@ async def test_a_domain_that_leads_elsewhere_warns_and_blocks_nothing(authority:
         await world.domains.look_once()
         app = await until(world.app, lambda app: not app.warnings, "no warning")
         assert [one.host for one in world.loop.certificates()] == [HOST]
+
+
+@pytest.mark.needs("haproxy")
+async def test_haproxy_answers_the_challenge_and_shows_the_certificate(authority: Pebble, tmp_path: Path) -> None:
+    spec = an_app_spec(domains=(HOST,), https_only=True)  # the challenge goes before the redirect
+    medium, loop_policy = Medium(), Policy()
+    app = App(id=AppId("p-1"), name="shop", project=ProjectName("default"), created_at=clock.now(), spec=spec, wanted=1)
+    medium.apps[app.id] = app
+    loop = ControlLoop(MemoryStore(medium), FakeLogs(), loop_policy)
+    await loop.open()
+    https = free_port()
+    config = IngressConfig(
+        folder=tmp_path / "ingress",
+        proxy="haproxy",
+        http_port=authority.http_port,
+        https_port=https,
+        address="127.0.0.1",
+        advertise="127.0.0.1",
+    )
+    runner = IngressRunner(config, lambda: loop.on_traffic(NODE, runner.traffic()))  # type: ignore[arg-type]
+    async with Tasks("test") as tasks, a_client(authority, tmp_path) as client:
+        tasks.spawn(loop.run(), "loop")
+        tasks.spawn(runner.run(), "ingress")
+        try:
+            await until(lambda: runner.facts, lambda facts: facts.http_port, "a proxy")
+            loop.send_routes = lambda _node, routes: runner.take(routes)
+            facts = Facts(roles=("ingress",), ingress=runner.facts)
+            loop.on_hello(NODE, NODE, facts, {}, True, lambda _orders, routes: runner.take(routes))  # type: ignore[arg-type]
+            await until(lambda: loop.control.apps.has_ingress, bool, "a linked ingress")
+
+            async def resolve(_host: str) -> tuple[str, ...]:
+                return ("127.0.0.1",)
+
+            domains = Domains(loop, resolve)
+            renewals = Renewals(loop, domains, client)
+            await domains.look_once()
+            await renewals.renew_once()
+            wanted = [name_of(one) for one in loop.certificates()]
+            assert len(wanted) == 1, renewals.tried
+            await until(lambda: shown_at(https), lambda seen: seen == wanted[0], "its certificate")
+        finally:
+            await tasks.cancel()
+            await stop_proxies(config.folder)
+
+
+def name_of(certificate: Certificate) -> bytes:
+    """The leaf, as it goes over the wire."""
+    return ssl.PEM_cert_to_DER_cert(certificate.chain[: certificate.chain.index("-----END") + 26])
+
+
+async def shown_at(port: int) -> bytes | None:
+    """The certificate that is shown for HOST there."""
+    anybody = ssl.create_default_context()
+    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=anybody, server_hostname=HOST)
+    except OSError:
+        return None
+    try:
+        found: bytes = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return found
+    finally:
+        writer.close()
