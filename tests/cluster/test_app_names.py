@@ -66,19 +66,21 @@ async def test_a_certificate_is_shown_by_every_ingress_and_renewed_without_a_los
         chain, key = authority.sign(HOST)
         apps.call("PUT", f"/api/certificates/{HOST}", {"chain": chain, "key": key})
 
-    async def until_shown(before: str) -> str:
+    def until_shown(before: str) -> str:
         for ingress in ("m1", "m2"):
-            async with asyncio.timeout(30):
-                while (now := await shown(apps, authority, ingress)).startswith("none") or now == before:
-                    await asyncio.sleep(0.05)
+            now = wait_for(
+                lambda at=ingress: asyncio.run(shown(apps, authority, at)),
+                lambda seen: not seen.startswith("none") and seen != before,
+                f"{ingress} shows the certificate",
+            )
         return now
 
     await apps.aside(give)
-    first = await until_shown("")
+    first = await apps.aside(until_shown, "")
     async with apps.load("shop", 60.0) as load:
         await asyncio.sleep(0.5)
         await apps.aside(give)
-        assert await until_shown(first) != first
+        assert await apps.aside(until_shown, first) != first
         await asyncio.sleep(0.5)
     tally = load.tally()
     assert tally.failed == 0, tally

@@ -94,7 +94,8 @@ class IngressRunner:
         listening = await self._listening(saved, name, proxy)
         if listening is None:
             return
-        self._table = Table(routes=saved.routes, challenges=saved.challenges, certificates=saved.certificates)
+        if self._table == Table():  # nothing has come from the controller meanwhile
+            self._table = Table(routes=saved.routes, challenges=saved.challenges, certificates=saved.certificates)
         self._served = saved.routes
         version = await proxy.version()
         group = grp.getgrnam(listening.user).gr_gid if listening.user else None
