@@ -14,7 +14,8 @@ from draas.model.errors import Conflict, Invalid, NotFound
 from draas.model.job import JobId, JobSpec, ProjectName
 from draas.model.policy import Policy
 from draas.server.api.render import reply_batch
-from draas.server.loops.control import TAKE_S, ControlLoop
+from draas.server.loops.control import ControlLoop
+from draas.server.loops.ticks import TAKE_S
 from draas.server.services.controller import Idempotency, Reply
 from draas.store.memory import MemoryStore
 from draas.store.store import Answer, JobFilter, Write

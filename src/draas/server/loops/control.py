@@ -1,20 +1,16 @@
-"""The control loop: take what arrived, decide (draas.scheduler.control), commit in one transaction, and only then answer and act.
-
-While one tick is being committed the next is decided; its commit waits for the first.
-"""
+"""The control loop: what people and agents ask of the controller, put into ticks (draas.server.loops.ticks); and what is read from it."""
 
 import asyncio
 import os
 import random
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import structlog
 
 from draas.lib import clock
 from draas.lib.sealing import KEY_BYTES, Sealer, Unsealable
-from draas.model.allocation import AllocationId, AllocationState, NodeId, Observed
+from draas.model.allocation import AllocationId, NodeId, Observed
 from draas.model.app import App, AppId
 from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
@@ -22,74 +18,40 @@ from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
-from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.model.resources import Resources
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.server.loops.ticks import Tick, TickLoop, fail_reply
 from draas.server.services.certificates import pem_of
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.logs import LogStore
-from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
+from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
 
 log = structlog.get_logger(__name__)
 
-TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
-SLICE_S = 0.01  # how long a tick goes on before API calls and links have their turn
-TAKE_S = 0.01  # of what people ask, and again of what agents say, for one tick: all in it wait for its end
-COMMIT_AGAIN_S = 1.0
 EVENTS_PAGE = 500
-RECENT_PAST = 4  # of an app's ended replicas: more do not end in one tick unnoticed
 
 Render = Callable[[Sequence[Job], Sequence[Node]], Reply]
 RenderApps = Callable[[Sequence[App]], Reply]
-
-
-@dataclass(slots=True)
-class Tick:
-    """What one tick made, on its way to disk, and who waits for it."""
-
-    write: Write
-    orders: dict[NodeId, Assign]
-    routes: dict[NodeId, Routes] = field(default_factory=dict)
-    replies: list[tuple[asyncio.Future[Reply], Reply]] = field(default_factory=list)
-    then: list[Callable[[], None]] = field(default_factory=list)
-
-
-Item = Callable[[Tick, float], Iterator[None] | None]
 Decide = Callable[[Tick, float], Generator[None, None, Reply]]
 
 
-class ControlLoop:
+class ControlLoop(TickLoop):
     """Implements draas.server.services.controller.Controller, and takes the agents' messages from draas.server.link."""
 
     def __init__(self, store: Store, logs: LogStore, policy: Policy) -> None:
-        self.logs = logs
+        super().__init__(store, logs, policy)
         self.history = History()
-        self.policy = policy
-        self.control: Control
-        self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
-        self.send_routes: Callable[[NodeId, Routes], None] = lambda _node, _routes: None
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
-        self.trouble = "the controller is starting"
         self.runtime_without_nodes = RuntimeName.DOCKER
         self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
-        self._store = store
-        self._commands: deque[Item] = deque()  # of people: first, for they wait
-        self._reports: deque[Item] = deque()  # of agents, in the order in which they came
-        self._wake = asyncio.Event()
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
         self._certificates: dict[str, Certificate] = {}
-        self._removed: dict[AppId, App] = {}  # the same for apps
-        self._deleted: dict[JobId, Job] = {}  # until their output is dropped, after the commit
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
-        self._committed: asyncio.Future[None] | None = None
-        self._watched: dict[str, asyncio.Future[None]] = {}  # by the ids of jobs and apps
-        self._new_events = asyncio.Event()
-        self._last_event = 0
 
     async def open(self) -> None:
         """Load what is durable and be ready to decide. Raises StoreFailure."""
@@ -109,154 +71,6 @@ class ControlLoop:
         self._certificates = {one.host: one for one in snapshot.certificates}
         self._show_certificates()
         self.trouble = ""
-
-    # --- the loop ---
-
-    async def run(self) -> None:
-        """Tick for ever."""
-        committing: asyncio.Task[None] | None = None
-        try:
-            while True:
-                await self._wait_for_work()
-                tick = await self._decide()
-                if committing is not None:
-                    await committing
-                committing = None
-                if tick is not None:
-                    committing = asyncio.ensure_future(self._commit(tick))
-        finally:
-            if committing is not None:
-                await committing
-
-    async def _wait_for_work(self) -> None:
-        try:
-            async with asyncio.timeout(TICK_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-        self._wake.clear()
-
-    async def _decide(self) -> Tick | None:
-        """One tick. Others have their turn every SLICE_S; what they read meanwhile waits for this tick's commit."""
-        now = clock.steady()
-        tick = Tick(write=Write(), orders={})
-        busy = bool(self._commands or self._reports)
-        before, self._committed = self._committed, asyncio.get_running_loop().create_future()
-        finish = _finisher(self._committed)
-        tick.then.append(finish)
-        for inbox in (self._commands, self._reports):
-            await self._take(inbox, tick, now)
-        self.control.tick(now)
-        if self.control.behind or self._commands or self._reports:
-            self._wake.set()
-        plan = self.control.take()
-        self._removed.update(self.control.apps.take_removed())
-        tick.orders = self.control.orders()
-        tick.routes = self.control.apps.take_routes()
-        tick.write = replace(tick.write, plan=plan)
-        if busy or plan or tick.orders or tick.routes:
-            return tick
-        self._committed = before
-        finish()
-        return None
-
-    async def _take(self, inbox: deque[Item], tick: Tick, now: float) -> None:
-        """What is in `inbox` by now, as far as it fits into a tick. At least one, however long it takes."""
-        count, began = len(inbox), clock.monotonic()
-        until = began + SLICE_S
-        for _ in range(count):
-            for _ in inbox.popleft()(tick, now) or (None,):
-                if clock.monotonic() > until:
-                    await asyncio.sleep(0)
-                    until = clock.monotonic() + SLICE_S
-            if clock.monotonic() > began + TAKE_S:
-                break
-
-    async def _commit(self, tick: Tick) -> None:
-        """Make `tick` durable, however long that takes; then answer, and send the orders."""
-        while tick.write != NOTHING_TO_WRITE:
-            try:
-                self._last_event = max(self._last_event, await self._store.commit(tick.write))
-            except StoreFailure as failure:
-                if not self.trouble:
-                    log.error("cannot commit; answering nobody until it works", reason=failure.detail)
-                self.trouble = failure.detail
-                for waiting, _ in tick.replies:
-                    _fail(waiting, Unavailable(failure.detail))
-                await asyncio.sleep(COMMIT_AGAIN_S)
-            else:
-                break
-        self.trouble = ""
-        for waiting, reply in tick.replies:
-            if not waiting.done():
-                waiting.set_result(reply)
-        for follow_up in tick.then:  # a welcome among them comes before what has changed since
-            follow_up()
-        for node_id, assign in tick.orders.items():
-            self.send_orders(node_id, assign)
-        for node_id, routes in tick.routes.items():
-            self.send_routes(node_id, routes)
-        if tick.write.plan.events:
-            self._new_events.set()
-            self._new_events = asyncio.Event()
-        if self._watched:
-            self._tell_watchers(tick.write.plan)
-        await self._close_outputs(tick.write.plan)
-
-    def _tell_watchers(self, plan: Plan) -> None:
-        changed = (*(job.id for job in plan.jobs), *plan.gone_jobs, *(app.id for app in plan.apps), *plan.gone_apps)
-        for id in changed:
-            watching = self._watched.pop(id, None)
-            if watching is not None and not watching.done():
-                watching.set_result(None)
-
-    async def _close_outputs(self, plan: Plan) -> None:
-        """Tell the log store which outputs end without their agent saying so, and which nobody will read."""
-        ended = []
-        for job in plan.jobs:
-            last = job.attempts[-1] if job.attempts else None
-            if (
-                last is not None
-                and last.ended
-                and (last.state is AllocationState.LOST or last.observed.started_at is None)
-            ):
-                ended.append(last.id)
-        for app in plan.apps:
-            ended += [
-                replica.id
-                for replica in app.past[-RECENT_PAST:]
-                if replica.state is AllocationState.LOST or replica.observed.started_at is None
-            ]
-        gone_replicas = [id for app_id in plan.gone_apps for id in _replica_ids(self._removed.pop(app_id, None))]
-        gone = [self._deleted.pop(id) for id in plan.gone_jobs if id in self._deleted]
-        try:
-            await asyncio.gather(*(self.logs.close_output(id) for id in ended))
-            if plan.gone_jobs or gone_replicas:
-                await self.logs.drop([*(attempt.id for job in gone for attempt in job.attempts), *gone_replicas])
-        except (
-            StoreFailure
-        ) as failure:  # what was decided is durable and goes on; output of it is left open, or left over
-            log.error("ends of output cannot be stored", reason=failure.detail)
-
-    def post(self, item: Item) -> None:
-        """Put what a person asks into the next tick. What it returns, if anything, is its work in slices."""
-        self._commands.append(item)
-        self._wake.set()
-
-    def _post_report(self, item: Item) -> None:
-        """Put what an agent says into the next tick that has room."""
-        self._reports.append(item)
-        self._wake.set()
-
-    async def _settled(self) -> None:
-        """Wait until all that has been decided is durable. Raises Unavailable while commits fail."""
-        if self.trouble:
-            raise Unavailable(self.trouble)
-        committed = self._committed
-        while committed is not None and not committed.done():
-            await asyncio.wait({committed}, timeout=COMMIT_AGAIN_S)
-            if self.trouble:
-                raise Unavailable(self.trouble)
 
     # --- the Controller protocol ---
 
@@ -319,7 +133,7 @@ class ControlLoop:
             if done is None and load is not None:
                 await load()
         except BaseException as error:
-            _fail(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
+            fail_reply(waiting, error if isinstance(error, DraasError) else Unavailable("the request was given up"))
             raise
         if done is not None:
             waiting.set_result(done)
@@ -329,7 +143,7 @@ class ControlLoop:
             try:
                 reply = yield from decide(tick, now)
             except DraasError as error:
-                _fail(waiting, error)
+                fail_reply(waiting, error)
                 return
             tick.replies.append((waiting, reply))
             if idempotency is not None:
@@ -622,28 +436,6 @@ class ControlLoop:
     def on_closed(self, node_id: NodeId) -> None:
         """A link is gone."""
         self._post_report(lambda _tick, now: self.control.disconnect(node_id, now))
-
-
-NOTHING_TO_WRITE = Write()
-
-
-def _finisher(future: asyncio.Future[None]) -> Callable[[], None]:
-    def finish() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    return finish
-
-
-def _fail(waiting: asyncio.Future[Reply], error: DraasError) -> None:
-    if not waiting.done():
-        waiting.set_exception(error)
-        waiting.exception()  # whoever waited may be gone; that is no defect
-
-
-def _replica_ids(app: App | None) -> list[AllocationId]:
-    """The ids of all replicas that the app ever had."""
-    return [AllocationId(f"{app.id}.{number + 1}") for number in range(app.placed)] if app is not None else []
 
 
 def _with_answer(write: Write, idempotency: Idempotency, reply: Reply, now: float) -> Write:
