@@ -1,6 +1,6 @@
 """What changes cost those who use an app: requests failed of 200 a second, 2 replicas on 2 machines, asked 0 for each change.
 
-`.venv/bin/python bench/apps_changes.py [DEPLOYS]`: 20 deploys in a row; a restart, scaling up and down, a drained machine.
+`.venv/bin/python bench/apps_changes.py [DEPLOYS]`: 20 deploys in a row; a restart, scaling up and down, a drained machine, a renewed certificate.
 """
 
 import asyncio
@@ -11,8 +11,11 @@ from typing import Any
 from app_rack import app_rack, pause, report
 
 from draas.testing.app_lab import AppLab, app_body
+from draas.testing.certificates import TestAuthority
 
 RATE = 200.0
+HOST = "shop.example.org"
+AUTHORITY = TestAuthority()
 
 
 def deploys(apps: AppLab, count: int) -> None:
@@ -45,6 +48,13 @@ def drain(apps: AppLab) -> None:
     apps.call("PATCH", f"/api/nodes/{node}", {"state": "ready"})
 
 
+def renew(apps: AppLab) -> None:
+    for _ in range(3):
+        chain, key = AUTHORITY.sign(HOST)
+        apps.call("PUT", f"/api/certificates/{HOST}", {"chain": chain, "key": key})
+        asyncio.run(pause(2))  # until the proxies have loaded it
+
+
 async def measure(apps: AppLab, what: str, change: Callable[..., Any], *words: Any) -> bool:
     async with apps.load("shop", RATE) as load:
         await pause(1)
@@ -63,6 +73,7 @@ async def main(count: int) -> int:
             await measure(apps, "restart", restart),
             await measure(apps, "scale 2 > 4 > 1 > 2", scale),
             await measure(apps, "drain", drain),
+            await measure(apps, "three renewals of a certificate", renew),
         ]
     return 0 if all(good) else 1
 
