@@ -169,7 +169,7 @@ def _rollback_target(command: RollbackApp, app: App) -> Release:
         if found is None or not found.image:
             known = ", ".join(str(release.number) for release in app.releases if release.image) or "none"
             message = f"{app.name} has no release {command.release} to go back to (there are: {known})"
-            raise Invalid(message, (Fault("release", message),))
+            raise Invalid(message, (Fault("release", f"must be one of these: {known}"),))
         return found
     for release in reversed(app.releases):
         was_live = release.state is ReleaseState.REPLACED and release.image

@@ -138,7 +138,7 @@ def _run_release_command(app: App, view: View, now: float) -> tuple[App, SubmitJ
         image = rolling.image or job.attempts[-1].observed.image
         return put_release(app, replace(rolling, command_done=True, image=image)), None
     if job.ended:
-        why = f"its release command {job.state}: {job.reason or job.state} (draas jobs logs {job_id})"
+        why = f"its release command {job.state}: {job.reason or job.state} (draas logs {job.spec.name})"
         return _move(app, rolling, ReleaseState.FAILED, now, reason=why), None
     return app, None
 
