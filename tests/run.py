@@ -54,7 +54,7 @@ PARTS = (
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
-        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap")),
+        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo")),
         engine=True,
     ),
     Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),

@@ -1,5 +1,7 @@
 """Every route with every role, and with keys that are none."""
 
+from pathlib import Path
+
 import aiohttp
 import pytest
 from starlette.websockets import WebSocket
@@ -18,6 +20,9 @@ from draas.server.access import (
 )
 from draas.server.api.app import check_table, create_app, routes_of
 from draas.server.api.config import ApiConfig
+from draas.server.registry.entry import Images
+from draas.store.blob_files import BlobFiles
+from draas.store.manifest_files import ManifestFiles
 from draas.store.store import Write
 from draas.testing.api import ROLES, Served, put_key, serve_api, stored_key
 from draas.testing.fake_controller import FakeController
@@ -30,8 +35,13 @@ async def link(socket: WebSocket) -> None:
 
 
 @pytest.fixture
-async def served():
-    async with serve_api(link=link) as started:
+def images(tmp_path: Path) -> Images:
+    return Images(blobs=BlobFiles(tmp_path), manifests=ManifestFiles(tmp_path))
+
+
+@pytest.fixture
+async def served(images: Images):
+    async with serve_api(link=link, images=images) as started:
         yield started
 
 
@@ -39,13 +49,18 @@ async def ask(served: Served, method: str, path: str, authorization: str | None,
     headers = {"Authorization": authorization} if authorization is not None else {}
     headers |= {name.replace("_", "-"): value for name, value in more.items()}
     query = {"since": "0"} if path == "/api/events" else {}
+    is_registry = path.startswith("/v2/")
+    path = path.replace("{name}", "x-1/x") if is_registry else path
     async with (
         aiohttp.ClientSession(served.url) as session,
         session.request(
             method, path.replace("{id}", "x-1").replace("{name}", "x-1"), headers=headers, params=query
         ) as response,
     ):
-        if response.status >= 400:
+        if is_registry and response.status >= 400 and method != "HEAD":
+            assert response.content_type == "application/json"
+            assert all(error["code"] and error["message"] for error in (await response.json())["errors"])
+        elif response.status >= 400 and method != "HEAD":
             assert response.content_type == "application/problem+json"
             assert (await response.json())["detail"]
         return response.status
@@ -89,14 +104,14 @@ def test_public_routes_are_these() -> None:
     assert public == {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/join")}
 
 
-def test_a_route_that_the_table_lacks_cannot_be_served() -> None:
-    app = create_app(FakeController(), ApiConfig(), link)
+def test_a_route_that_the_table_lacks_cannot_be_served(images: Images) -> None:
+    app = create_app(FakeController(), ApiConfig(), link, images)
     routes = routes_of(app)
     assert routes == set(ROUTES)
     with pytest.raises(RuntimeError, match="/api/secret"):
-        check_table(routes | {("GET", "/api/secret")}, with_link=True)
+        check_table(routes | {("GET", "/api/secret")}, with_link=True, with_images=True)
     with pytest.raises(RuntimeError, match="/api/jobs"):
-        check_table(routes - {("POST", "/api/jobs")}, with_link=True)
+        check_table(routes - {("POST", "/api/jobs")}, with_link=True, with_images=True)
 
 
 async def test_nodes_authenticate_with_their_own_keys() -> None:

@@ -34,9 +34,12 @@ from draas.server.link.hub import Hub
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
 from draas.server.loops.renewals import Renewals
+from draas.server.registry.entry import Images
 from draas.server.services.controller import Reply
 from draas.server.tls import Certificates, ensure_certificates
+from draas.store.blob_files import BlobFiles
 from draas.store.log_files import LogFiles
+from draas.store.manifest_files import ManifestFiles
 from draas.store.sql import SqlStore
 from draas.store.store import StoreFailure
 from draas.wire.link import CLOSE_KEY
@@ -74,6 +77,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     listening = _listen(config.host, config.port)
     store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
+    images = _images(config.data_dir / "registry")
     loop = ControlLoop(store, logs, config.policy)
     loop.sealer = sealer
     loop.runtime_without_nodes = config.runtime_without_nodes
@@ -84,6 +88,8 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             await loop.open()
             closing.push_async_callback(store.close)
             closing.push_async_callback(logs.close)
+            closing.push_async_callback(images.blobs.close)
+            closing.push_async_callback(images.manifests.close)
             tasks.spawn(loop.run(), "loop")
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
@@ -101,7 +107,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 fingerprint=certificates.fingerprint if certificates else "",
                 apps_domain=config.policy.apps_domain,
             )
-            server = _server(create_app(loop, app_config, _link(loop, hub)), config, certificates)
+            server = _server(create_app(loop, app_config, _link(loop, hub), images), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")
             await _wait_started(server, serving)
             assert tasks.failed is not None
@@ -113,6 +119,10 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             await tasks.cancel()
     finally:
         listening.close()
+
+
+def _images(folder: Path) -> Images:
+    return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
 
 
 def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]

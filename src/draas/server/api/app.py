@@ -33,6 +33,9 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
+from draas.server.registry.entry import Images
+from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 
 log = structlog.get_logger(__name__)
@@ -41,8 +44,12 @@ BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
 
-def create_app(controller: Controller, config: ApiConfig, link: Link | None = None) -> FastAPI:
+def create_app(
+    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None
+) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
+
+    With `images` it is a registry too.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -55,9 +62,11 @@ def create_app(controller: Controller, config: ApiConfig, link: Link | None = No
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
+    if images is not None:
+        app.router.routes.extend(registry_routes(images))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_defect)
-    check_table(routes_of(app), with_link=link is not None)
+    check_table(routes_of(app), with_link=link is not None, with_images=images is not None)
     return app
 
 
@@ -74,9 +83,14 @@ def routes_of(app: FastAPI) -> set[tuple[str, str]]:
     return found
 
 
-def check_table(routes: set[tuple[str, str]], *, with_link: bool) -> None:
+def check_table(routes: set[tuple[str, str]], *, with_link: bool, with_images: bool) -> None:
     """Raises RuntimeError naming the routes that only one of `routes` and the table has."""
-    table = {route for route in ROUTES if with_link or route[0] != "WS"}
+    left_out = {
+        (method, path)
+        for method, path in ROUTES
+        if (method == "WS" and not with_link) or (path.startswith(PREFIX) and not with_images)
+    }
+    table = ROUTES.keys() - left_out
     if odd := routes ^ table:
         raise RuntimeError(f"routes and the table in draas.server.access disagree on {sorted(odd)}")
 
@@ -84,6 +98,8 @@ def check_table(routes: set[tuple[str, str]], *, with_link: bool) -> None:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """Raised by the framework: no such path, wrong method."""
     told = cast(HTTPException, error)
+    if request.url.path.startswith(PREFIX):
+        return render_refused(Refused(told.status_code, "UNSUPPORTED", "the registry does not serve this"))
     details = {
         404: f"there is no {request.url.path[:128]}: see /docs",
         405: f"{request.method[:16]} is not possible here: see /docs",

@@ -1,0 +1,64 @@
+"""Names of images: repositories, tags and digests by the grammar of the OCI distribution specification 1.1 ("Pulling manifests")."""
+
+import re
+from typing import NewType
+
+from draas.model.errors import Invalid
+
+Repository = NewType("Repository", str)  # PROJECT/NAME, of which NAME may have several parts
+Tag = NewType("Tag", str)
+Digest = NewType("Digest", str)  # sha256:HEX
+
+MAX_REPOSITORY = 255  # characters; many clients allow no more for host and repository together
+MAX_TAG = 128
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})+")
+_TAG = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9._-]{{0,{MAX_TAG - 1}}}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SHOWN = 80  # characters of a wrong name in its error
+
+
+def parse_repository(text: str) -> Repository:
+    """`text` as a repository. Raises Invalid."""
+    if len(text) > MAX_REPOSITORY:
+        raise Invalid(f"the repository's name has {len(text)} characters: at most {MAX_REPOSITORY}")
+    if not _REPOSITORY.fullmatch(text):
+        raise Invalid(
+            f"{text[:_SHOWN]!r} is no repository: PROJECT/NAME in lower-case letters and digits, with single . _ or - "
+            "between them, for example default/web"
+        )
+    return Repository(text)
+
+
+def project_of_repository(repository: Repository) -> str:
+    """The project that owns it: the part before the first slash."""
+    return repository.partition("/")[0]
+
+
+def parse_tag(text: str) -> Tag:
+    """`text` as a tag. Raises Invalid."""
+    if not _TAG.fullmatch(text):
+        raise Invalid(
+            f"{text[:_SHOWN]!r} is no tag: 1 to {MAX_TAG} letters, digits and . _ -, not starting with . or -"
+        )
+    return Tag(text)
+
+
+def parse_digest(text: str) -> Digest:
+    """`text` as a digest. Raises Invalid, also for an algorithm that is not kept."""
+    algorithm, colon, _ = text.partition(":")
+    if colon and algorithm != "sha256":
+        raise Invalid(f"digests of the algorithm {algorithm[:_SHOWN]!r} are not kept here: use sha256")
+    if not _DIGEST.fullmatch(text):
+        raise Invalid(f"{text[:_SHOWN]!r} is no digest: sha256: and 64 lower-case hexadecimal digits")
+    return Digest(text)
+
+
+def parse_reference(text: str) -> Tag | Digest:
+    """`text` as what names a manifest; is_digest tells which it is. Raises Invalid."""
+    return parse_digest(text) if is_digest(text) else parse_tag(text)
+
+
+def is_digest(reference: str) -> bool:
+    """A tag has no colon."""
+    return ":" in reference

@@ -1,0 +1,132 @@
+"""Entry: one path of the distribution API as an ASGI application: who asks, whether they may, and errors in the API's own form."""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from draas.lib import clock
+from draas.model.errors import DraasError, Forbidden, Invalid
+from draas.model.image_name import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
+from draas.model.image_name import project_of_repository as project_of
+from draas.server.access import ROUTES, Caller, authenticate, authorize
+from draas.server.api.guard import api_of, caller_of
+from draas.server.registry.errors import Refused, render_error, render_refused
+from draas.store.blobs import BlobStore, UploadId
+from draas.store.manifests import ManifestStore
+from draas.store.store import Key, StoreFailure
+
+VERSION = {
+    "Docker-Distribution-API-Version": "registry/2.0"
+}  # "Legacy Docker support HTTP headers": clients may ask for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """Where images are kept."""
+
+    blobs: BlobStore
+    manifests: ManifestStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request by somebody who may make it."""
+
+    request: Request
+    images: Images
+    key: Key
+
+    @property
+    def repository(self) -> Repository:
+        """The repository in the path. It was checked on the way in."""
+        return Repository(self.request.path_params["name"])
+
+    @property
+    def digest(self) -> Digest:
+        """The digest in the path. Raises Refused."""
+        return digest_of(self.request.path_params["digest"])
+
+    @property
+    def reference(self) -> Tag | Digest:
+        """The tag or digest in the path. Raises Refused."""
+        try:
+            return parse_reference(self.request.path_params["reference"])
+        except Invalid as wrong:
+            raise Refused(400, "MANIFEST_INVALID", wrong.detail) from None
+
+    @property
+    def session(self) -> UploadId:
+        """The upload in the path."""
+        return UploadId(self.request.path_params["session"])
+
+
+Answer = Callable[[Call], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The ASGI application at `path`, which is in the table of access for each of `answers`, by method."""
+
+    path: str
+    answers: Mapping[str, Answer]
+    images: Images
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except ClientDisconnect:
+            return  # there is nobody to answer
+        except Refused as refused:
+            response = render_refused(refused)
+        except (DraasError, StoreFailure) as error:
+            response = render_error(error)
+        response.headers.update(VERSION)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        api = api_of(request)
+        key = authenticate(api.controller, with_basic(caller_of(request)), clock.now(), is_open=api.config.is_open)
+        authorize(key, ROUTES[request.method, self.path])
+        if (name := request.path_params.get("name")) is not None:
+            check_project(key, repository_of(name))
+        return await self.answers[request.method](Call(request=request, images=self.images, key=key))
+
+
+def with_basic(caller: Caller) -> Caller:
+    """A caller whose key is the password of Basic authentication, as if it were a Bearer's; any user name will do."""
+    scheme, _, given = (caller.authorization or "").partition(" ")
+    if scheme.lower() != "basic":
+        return caller
+    try:
+        password = base64.b64decode(given.strip(), validate=True).decode().partition(":")[2]
+    except (binascii.Error, ValueError):
+        password = ""
+    return replace(caller, authorization=f"Bearer {password}")
+
+
+def repository_of(name: str) -> Repository:
+    """`name` as a repository. Raises Refused."""
+    try:
+        return parse_repository(name)
+    except Invalid as wrong:
+        raise Refused(400, "NAME_INVALID", wrong.detail) from None
+
+
+def digest_of(text: str) -> Digest:
+    """`text` as a digest. Raises Refused."""
+    try:
+        return parse_digest(text)
+    except Invalid as wrong:
+        raise Refused(400, "DIGEST_INVALID", wrong.detail) from None
+
+
+def check_project(key: Key, repository: Repository) -> None:
+    """Raises Forbidden where `key` is for another project, in the same words whether or not the repository exists."""
+    if key.project is not None and key.project != project_of(repository):
+        raise Forbidden(f"the key is for project {key.project} only: its repositories are {key.project}/NAME")

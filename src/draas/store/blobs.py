@@ -1,0 +1,91 @@
+"""The BlobStore protocol: content by digest, which repository may show it, and uploads that can be resumed.
+
+Files implement it (draas.store.blob_files). All of it raises StoreFailure where the medium fails, StorageFull where it is full.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NewType, Protocol
+
+from draas.model.errors import DraasError
+from draas.model.image_name import Digest, Repository
+from draas.store.store import StoreFailure
+
+UploadId = NewType("UploadId", str)
+PIECE_BYTES = 1024 * 1024  # of content held in memory at a time by one request, each way
+
+
+class StorageFull(StoreFailure):
+    """No space left. What was being written is gone."""
+
+
+class WrongDigest(DraasError):
+    """What was uploaded is not what its digest says. The upload is gone."""
+
+
+class UploadWriter(Protocol):
+    """The right to write one upload, until somebody else takes it: everything but `size` then raises Conflict."""
+
+    @property
+    def size(self) -> int:
+        """Bytes stored so far."""
+        ...
+
+    async def append(self, pieces: Sequence[bytes]) -> None:
+        """Add `pieces` to the end. Where the disk is full the whole upload is dropped. Raises StorageFull."""
+        ...
+
+    async def sync(self) -> None:
+        """Make what was appended durable."""
+        ...
+
+    async def truncate(self, size: int) -> None:
+        """Forget what lies behind `size`."""
+        ...
+
+    async def finish(self, digest: Digest) -> None:
+        """Durably make the upload the repository's blob `digest`, and end it. Raises WrongDigest."""
+        ...
+
+
+class BlobStore(Protocol):
+    """A blob is stored once, and seen through the repositories that it was pushed to or mounted in only."""
+
+    async def begin(self, repository: Repository) -> UploadId:
+        """An empty upload."""
+        ...
+
+    async def upload_size(self, repository: Repository, id: UploadId) -> int:
+        """Bytes stored so far. Raises NotFound, also where the upload is another repository's."""
+        ...
+
+    async def take(self, repository: Repository, id: UploadId) -> UploadWriter:
+        """Go on with an upload; whoever wrote it until now no longer can. Raises NotFound."""
+        ...
+
+    async def cancel(self, repository: Repository, id: UploadId) -> None:
+        """Drop an upload. Raises NotFound."""
+        ...
+
+    async def size(self, repository: Repository, digest: Digest) -> int | None:
+        """Bytes of a blob; None where the repository has none such."""
+        ...
+
+    async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
+        """Those of `digests` that the repository does not have."""
+        ...
+
+    def read(self, digest: Digest, first: int, length: int) -> AsyncIterator[bytes]:
+        """`length` bytes from `first` on, in pieces of PIECE_BYTES. Ask `size` before: this does not look at repositories."""
+        ...
+
+    async def mount(self, digest: Digest, source: Repository, target: Repository) -> bool:
+        """Show `target` a blob of `source`; False where that has none such."""
+        ...
+
+    async def delete(self, repository: Repository, digest: Digest) -> bool:
+        """Take a blob from a repository; False where it had none such. Others that have it keep it."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        ...

@@ -1,0 +1,106 @@
+"""ManifestFiles: manifests and tags as small files beside the links to blobs, each replaced whole; docs/adr/0007 says why."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from draas.lib.durable import make_folder, remove_file, replace_file
+from draas.model.image_name import Digest, Repository, Tag, is_digest
+from draas.store.blob_failures import told_failures
+from draas.store.blob_files import SCRATCH
+from draas.store.manifests import StoredManifest
+
+T = TypeVar("T")
+
+
+class ManifestFiles:
+    """Implements draas.store.manifests.ManifestStore in `folder`, after BlobFiles there.
+
+    One thread changes, so that deleting a manifest and naming it do not cross; another one reads meanwhile.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with told_failures(folder):
+            make_folder(folder / SCRATCH)
+        self._writing = ThreadPoolExecutor(1, "manifests-write")
+        self._reading = ThreadPoolExecutor(1, "manifests-read")
+
+    async def put(self, repository: Repository, manifest: StoredManifest, tag: Tag | None) -> None:
+        """See ManifestStore.put."""
+
+        def write() -> None:
+            content = manifest.media_type.encode() + b"\n" + manifest.content
+            replace_file(self._path(repository, manifest.digest), content, self._folder / SCRATCH)
+            if tag is not None:
+                replace_file(self._path(repository, tag), manifest.digest.encode(), self._folder / SCRATCH)
+
+        await self._run(self._writing, write)
+
+    async def get(self, repository: Repository, reference: Tag | Digest) -> StoredManifest | None:
+        """See ManifestStore.get."""
+        return await self._run(self._reading, lambda: self._get(repository, reference))
+
+    async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
+        """See ManifestStore.missing."""
+        return await self._run(
+            self._reading, lambda: [one for one in digests if not self._path(repository, one).exists()]
+        )
+
+    async def delete(self, repository: Repository, reference: Tag | Digest) -> bool:
+        """See ManifestStore.delete."""
+
+        def remove() -> bool:
+            if is_digest(reference):
+                for tag in self._tags(repository) or ():
+                    if self._digest_of(repository, tag) == reference:
+                        remove_file(self._path(repository, tag))
+            return remove_file(self._path(repository, reference))
+
+        return await self._run(self._writing, remove)
+
+    async def tags(self, repository: Repository) -> list[Tag] | None:
+        """See ManifestStore.tags."""
+        return await self._run(self._reading, lambda: self._tags(repository))
+
+    async def close(self) -> None:
+        """See ManifestStore.close."""
+        for threads in (self._writing, self._reading):
+            await asyncio.get_running_loop().run_in_executor(None, threads.shutdown)
+
+    def _get(self, repository: Repository, reference: Tag | Digest) -> StoredManifest | None:
+        digest = Digest(reference) if is_digest(reference) else self._digest_of(repository, reference)
+        try:
+            stored = self._path(repository, digest).read_bytes() if digest is not None else None
+        except FileNotFoundError:
+            return None
+        if digest is None or stored is None:
+            return None
+        media_type, _, content = stored.partition(b"\n")
+        return StoredManifest(digest=digest, media_type=media_type.decode(), content=content)
+
+    def _digest_of(self, repository: Repository, tag: str) -> Digest | None:
+        try:
+            return Digest(self._path(repository, tag).read_text())
+        except FileNotFoundError:
+            return None
+
+    def _tags(self, repository: Repository) -> list[Tag] | None:
+        of_repository = self._folder / "repositories" / repository
+        try:
+            return sorted(Tag(path.name) for path in (of_repository / "_tags").iterdir())
+        except FileNotFoundError:
+            return [] if (of_repository / "_manifests").is_dir() else None
+
+    def _path(self, repository: Repository, reference: str) -> Path:
+        kind, name = ("_manifests", reference.partition(":")[2]) if is_digest(reference) else ("_tags", reference)
+        return self._folder / "repositories" / repository / kind / name
+
+    async def _run(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def told() -> T:
+            with told_failures(self._folder):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(threads, told)

@@ -1,0 +1,43 @@
+"""The ManifestStore protocol: the manifests of each repository, and the tags that name them.
+
+Files implement it (draas.store.manifest_files). All of it raises StoreFailure where the medium fails, StorageFull where it is full.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from draas.model.image_name import Digest, Repository, Tag
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredManifest:
+    """Byte for byte as it was pushed, with the media type under which it was."""
+
+    digest: Digest
+    media_type: str
+    content: bytes
+
+
+class ManifestStore(Protocol):
+    async def put(self, repository: Repository, manifest: StoredManifest, tag: Tag | None) -> None:
+        """Durably keep `manifest`; `tag` names it from now on."""
+        ...
+
+    async def get(self, repository: Repository, reference: Tag | Digest) -> StoredManifest | None: ...
+
+    async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
+        """Those of `digests` that the repository does not have."""
+        ...
+
+    async def delete(self, repository: Repository, reference: Tag | Digest) -> bool:
+        """A tag: that alone. A digest: the manifest and the tags that name it. False where there is none."""
+        ...
+
+    async def tags(self, repository: Repository) -> list[Tag] | None:
+        """In the order of their bytes; None where nothing was ever pushed there."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way."""
+        ...
