@@ -31,7 +31,7 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     Raises Unsatisfiable.
     """
     asked = _READ.fullmatch(header.strip()) if header is not None else None
-    if asked is None or asked.group(1) is asked.group(2):  # the two are the same only where both are None
+    if asked is None or asked.groups() == (None, None):
         return None
     if asked.group(1) is None:
         first, last = max(size - int(asked.group(2)), 0), size - 1

@@ -1,0 +1,63 @@
+"""What is a repository, a tag, a digest, and what is refused in which words."""
+
+import pytest
+
+from draas.model.errors import Invalid
+from draas.model.image_name import (
+    MAX_REPOSITORY,
+    MAX_TAG,
+    is_digest,
+    parse_digest,
+    parse_reference,
+    parse_repository,
+    parse_tag,
+    project_of_repository,
+)
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+LONGEST = "p/" + "a" * (MAX_REPOSITORY - 2)
+
+
+@pytest.mark.parametrize("name", ["p/a", "default/web", "p/a/b/c", "p-1/a.b_c__d---e", "0/0", LONGEST])
+def test_repositories(name: str) -> None:
+    assert parse_repository(name) == name
+    assert project_of_repository(parse_repository(name)) == name.split("/")[0]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "web", "/", "p/", "/p", "p//a", "P/a", "p/A", "p/..", "../p", "p/../q/a", "p/.a", "p/a.", "p/a..b", "p/_a", "p/a___b",
+     "p/-a", "p/a b", "p/a\n", "p/a\0", "p/é", "p/a:b", "p/a@b", "p/a%2e", "p\\a", LONGEST + "a", "p/" + "a" * 300],
+)  # fmt: skip
+def test_what_is_no_repository(name: str) -> None:
+    with pytest.raises(Invalid, match="repository") as told:
+        parse_repository(name)
+    assert len(told.value.detail) < 300
+
+
+def test_tags() -> None:
+    for tag in ("latest", "v1.2-rc_3", "_", "V1", "0", "a" * MAX_TAG):
+        assert parse_tag(tag) == tag
+        assert not is_digest(parse_reference(tag))
+    for wrong in ("", ".", "..", ".a", "-a", "a/b", "a b", "a\n", "ä", "a" * (MAX_TAG + 1)):
+        with pytest.raises(Invalid, match="is no tag"):
+            parse_tag(wrong)
+
+
+def test_digests() -> None:
+    assert parse_digest(DIGEST) == parse_reference(DIGEST) == DIGEST
+    for wrong in (
+        "",
+        "sha256",
+        "sha256:",
+        DIGEST[:-1],
+        DIGEST + "0",
+        DIGEST.upper(),
+        DIGEST + "\n",
+        "sha256:../../x",
+        "a" * 300,
+    ):
+        with pytest.raises(Invalid):
+            parse_digest(wrong)
+    with pytest.raises(Invalid, match="'sha512' are not kept here: use sha256"):
+        parse_digest("sha512:" + "0" * 128)
