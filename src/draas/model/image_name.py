@@ -59,6 +59,11 @@ def parse_reference(text: str) -> Tag | Digest:
     return parse_digest(text) if is_digest(text) else parse_tag(text)
 
 
+def tag_order(tag: str) -> tuple[str, str]:
+    """The sort key of tags: "lexical order (i.e. case-insensitive alphanumeric order)" ("Listing Tags"), `a` after `A`."""
+    return tag.lower(), tag
+
+
 def is_digest(reference: str) -> bool:
     """A tag has no colon."""
     return ":" in reference

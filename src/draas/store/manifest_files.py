@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from draas.lib.durable import make_folder, remove_file, replace_file
-from draas.model.image_name import Digest, Repository, Tag, is_digest
+from draas.model.image_name import Digest, Repository, Tag, is_digest, tag_order
 from draas.store.blob_failures import told_failures
 from draas.store.blob_files import SCRATCH
 from draas.store.manifests import StoredManifest
@@ -90,7 +90,7 @@ class ManifestFiles:
     def _tags(self, repository: Repository) -> list[Tag] | None:
         of_repository = self._folder / "repositories" / repository
         try:
-            return sorted(Tag(path.name) for path in (of_repository / "_tags").iterdir())
+            return sorted((Tag(path.name) for path in (of_repository / "_tags").iterdir()), key=tag_order)
         except FileNotFoundError:
             return [] if (of_repository / "_manifests").is_dir() else None
 

@@ -35,7 +35,7 @@ class ManifestStore(Protocol):
         ...
 
     async def tags(self, repository: Repository) -> list[Tag] | None:
-        """In the order of their bytes; None where nothing was ever pushed there."""
+        """In tag_order; None where nothing was ever pushed there."""
         ...
 
     async def close(self) -> None:

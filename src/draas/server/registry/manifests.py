@@ -8,7 +8,7 @@ import msgspec
 from starlette.responses import Response
 
 from draas.model.errors import Invalid
-from draas.model.image_name import Digest, Tag, is_digest
+from draas.model.image_name import Digest, Tag, is_digest, tag_order
 from draas.server.api.problems import TooSlow
 from draas.server.registry.entry import Call
 from draas.server.registry.errors import NO_STORE, Refused
@@ -62,12 +62,12 @@ async def delete_manifest(call: Call) -> Response:
 
 
 async def list_tags(call: Call) -> Response:
-    """ "Listing Tags": end-8a and end-8b, in the order of their bytes; Link names the next page where there is one."""
+    """ "Listing Tags": end-8a and end-8b, whatever their case; Link names the next page where there is one."""
     query = call.request.query_params
     present = await call.images.manifests.tags(call.repository)
     if present is None:
         raise Refused(404, "NAME_UNKNOWN", f"nothing was ever pushed to {call.repository}")
-    rest = [tag for tag in present if tag > query.get("last", "")]
+    rest = [tag for tag in present if tag_order(tag) > tag_order(query.get("last", ""))]
     page = rest[: _count(query["n"])] if "n" in query else rest
     headers = dict(NO_STORE)
     if page and len(page) < len(rest):
