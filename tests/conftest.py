@@ -38,6 +38,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "nginx": (lambda: found("nginx"), "needs the package nginx-light"),
     "dnsmasq": (lambda: found("dnsmasq"), "needs the package dnsmasq-base"),
     "pebble": (lambda: found("pebble") and found("pebble-challtestsrv"), "needs the package pebble"),
+    "git": (lambda: found("git"), "needs the package git"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import re2
 
+from draas.build.refusal import refused
+
 _WILD = re.compile(r"[*?\[\\]")
 
 
@@ -22,9 +24,9 @@ class DockerPattern:
 
 
 def docker_patterns(text: str) -> tuple[DockerPattern, ...]:
-    """The patterns of a .dockerignore; a line that is none (an open bracket, say) is left out."""
+    """The patterns of a .dockerignore. Raises Invalid for a line that is none, as Docker does: what was meant to stay out must not go along."""
     found = []
-    for line in text.removeprefix("\ufeff").splitlines():
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
         if line.startswith("#") or not line.strip():
             continue
         takes_back = line.strip().startswith("!")
@@ -34,7 +36,8 @@ def docker_patterns(text: str) -> tuple[DockerPattern, ...]:
         try:
             expression = re2.compile(_expression(pattern))
         except re2.error:
-            continue
+            told = f"has a malformed pattern in line {number} ({line.strip()[:40]!r})"
+            raise refused(".dockerignore", told, "close the bracket, or write \\[ for the character") from None
         literal = _WILD.split(pattern, maxsplit=1)[0]
         found.append(DockerPattern(takes_back=takes_back, literal=literal, expression=expression))
     return tuple(found)
@@ -85,9 +88,10 @@ def _expression(pattern: str) -> str:
         elif pattern[at] == "?":
             out.append("[^/]")
             at += 1
-        elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-            out.append(pattern[at : end + 1])
-            at = end + 1
+        elif pattern[at] == "[":
+            end = pattern.find("]", at + 2)
+            out.append(pattern[at : end + 1] if end > 0 else "[")  # an open one does not compile
+            at = end + 1 if end > 0 else at + 1
         elif pattern[at] == "\\" and at + 1 < len(pattern):
             out.append(re.escape(pattern[at + 1]))
             at += 2
