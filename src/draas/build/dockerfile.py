@@ -118,9 +118,11 @@ def _static(recipe: StaticRecipe, bases: Mapping[Base, str]) -> list[str]:
 
 
 def _nginx(bases: Mapping[Base, str], port: int, *, fallback: str) -> list[str]:
+    # Files whose name begins with a dot, .env above all, are nobody's business but for RFC 8615's.
     server = (
         f"server {{ listen {port}; root {_SITE_ROOT}; absolute_redirect off; gzip on; "
-        f"location / {{ try_files $uri $uri/ {fallback}; }} }}"
+        f"location / {{ try_files $uri $uri/ {fallback}; }} "
+        "location ~ /[.](?!well-known/) { return 404; } }"
     )
     return [
         f"FROM {_base(bases, 'static', '')}",

@@ -7,6 +7,7 @@ from draas.build.limits import Limits
 from draas.build.refusal import refused, too_large
 
 PIECE_BYTES = 256 * 1024
+MOST_MEMBERS = 1000  # each costs a copy of what follows it
 _GZIP = 16 + zlib.MAX_WBITS
 _AGAIN = "it was cut off or damaged on its way; send it again"
 
@@ -25,17 +26,27 @@ class Gunzip:
         self._limits = limits
         self._in_bytes = self._out_bytes = 0
         self._member = zlib.decompressobj(_GZIP)
-        self._waiting = b""
+        self._waiting = self._ready = b""
+        self._members = 1
+        self._at = 0  # in what is ready
 
     def read(self, size: int, /) -> bytes:
         """`size` bytes, fewer at the end. Raises Invalid where it is damaged or cut off, TooLarge for a bomb."""
-        pieces, lacking = [], size
-        while lacking and (piece := self._piece(lacking)):
-            pieces.append(piece)
-            lacking -= len(piece)
+        pieces: list[bytes] = []
+        lacking = size
+        while lacking:
+            if self._at == len(self._ready):
+                self._ready, self._at = self._piece(), 0
+                if not self._ready:
+                    break
+            taken = self._ready[self._at : self._at + lacking]
+            self._at += len(taken)
+            lacking -= len(taken)
+            pieces.append(taken)
         return b"".join(pieces)
 
-    def _piece(self, most: int) -> bytes:
+    def _piece(self) -> bytes:
+        """What comes next, unpacked; a whole piece where there is as much, as each call copies what is still packed."""
         while True:
             if self._member.eof and not self._next_member():
                 return b""
@@ -43,7 +54,7 @@ class Gunzip:
             if not fed and not self._member.eof:
                 raise refused("the archive", "ends before it is complete", _AGAIN)
             try:
-                piece = self._member.decompress(fed, min(most, PIECE_BYTES))
+                piece = self._member.decompress(fed, PIECE_BYTES)
             except zlib.error as error:
                 raise refused("the archive", f"is not valid gzip ({error})", _AGAIN) from None
             self._waiting = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
@@ -63,6 +74,9 @@ class Gunzip:
             self._waiting = fed.lstrip(b"\0")
         if not self._waiting:
             return False
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise too_large("the archive", f"is of more than {MOST_MEMBERS} gzip streams in a row", "pack it as one")
         self._member = zlib.decompressobj(_GZIP)
         return True
 

@@ -6,13 +6,14 @@ import unicodedata
 from draas.build.limits import Limits
 from draas.build.refusal import refused, too_large
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _RENAME = "rename it and pack again"
 
 
 def checked_parts(name: str, limits: Limits) -> tuple[str, ...]:
     """The parts of an entry's name, without `.` and empty ones; () is the folder itself. Raises Invalid, TooLarge."""
-    if any(unicodedata.category(character) == "Cc" for character in name):
+    if _CONTROL.search(name):
         raise refused(name, "has a control character in its name", _RENAME)
     if "\\" in name:
         raise refused(name, "has a backslash in its name", "pack with a tool that separates folders by /")

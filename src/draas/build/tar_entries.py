@@ -4,6 +4,7 @@ Not the standard library's tarfile: that one reads extended headers and sparse m
 its end. Formats: POSIX.1-2017 pax (ustar with extended headers), and GNU's long names and base-256 numbers.
 """
 
+import struct
 from collections.abc import Iterator
 
 from draas.build.entries import Entry
@@ -147,7 +148,7 @@ def check_sum(block: bytes) -> None:
     """Raise Invalid where a header's sum is not what it says, signed or not."""
     said = number(block[148:156], _ARCHIVE)
     counted = block[:148] + b" " * 8 + block[156:]
-    if said not in (sum(counted), sum(byte - 256 * (byte > 127) for byte in counted)):
+    if said != sum(counted) and said != sum(struct.unpack("512b", counted)):
         raise refused(_ARCHIVE, "is damaged: a header's sum is wrong", _AGAIN)
 
 

@@ -206,6 +206,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes] | bytes, str, str]] = {
         "archive",
         "times its size",
     ),
+    "gz: thousands of streams": (gzip.compress(b"") * 1100, "archive", "1000 gzip streams"),
     "gz: cut": (gzip.compress(GOOD_TAR)[:-20], "archive", "ends before"),
     "gz: wrong sum": (gzip.compress(GOOD_TAR)[:-8] + bytes(8), "archive", "not valid gzip"),
     "gz: rubbish after it": (gzip.compress(GOOD_TAR) + b"rubbish", "archive", "not valid gzip"),
