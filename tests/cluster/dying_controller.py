@@ -19,8 +19,8 @@ def dying_store(at: int, when: str) -> type[SqlStore]:
     """A store whose commit number `at` ends the process."""
 
     class DyingStore(SqlStore):
-        def __init__(self, folder: Path) -> None:
-            super().__init__(folder)
+        def __init__(self, folder: Path, *, events_kept_s: float) -> None:
+            super().__init__(folder, events_kept_s=events_kept_s)
             self._commits = 0
 
         async def commit(self, write: Write) -> int:

@@ -91,16 +91,16 @@ async def test_a_drained_machine_empties_without_losing_a_request(apps: AppLab) 
 
 
 async def test_a_machine_that_is_removed_is_emptied_first(apps: AppLab) -> None:
-    extra = AgentOn(apps.lab.agent("m3").machine, name="extra")
-    extra.join(apps.controller.url, apps.controller.join_token())
-    apps.controller.wait_node("extra", "ready")
+    spare = AgentOn(apps.lab.agent("m3").machine, name="spare")
+    spare.join(apps.controller.url, apps.controller.join_token())
+    apps.controller.wait_node("spare", "ready")
     await apps.aside(apps.deploy, "shop", app_body(replicas=4))
-    assert "extra" in {one["node"] for one in apps.app("shop")["replicas"]}
+    assert "spare" in {one["node"] for one in apps.app("shop")["replicas"]}
     said: list[str] = []
-    load = await during(apps, "shop", lambda: said.append(apps.draas("nodes", "rm", "extra")))
+    load = await during(apps, "shop", lambda: said.append(apps.draas("nodes", "rm", "spare")))
     check_nothing_lost(load)
-    assert "waits for shop to move away from extra" in said[0]
-    assert said[0].endswith("extra removed\n")
+    assert "waits for shop to move away from spare" in said[0]
+    assert said[0].endswith("spare removed\n")
     assert len(apps.wait_live("shop", 4)["replicas"]) == 4
 
 

@@ -187,6 +187,7 @@ FULL_APP = App(
     sleeping=True,
     removing=True,
     refused="no room",
+    warnings=("shop.example.org leads elsewhere",),
     scalings=(SCALING, replace(SCALING, before=4, after=0)),
     scaled_at=AT + 6,
 )
