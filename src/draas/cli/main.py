@@ -12,6 +12,7 @@ COMMANDS = {
     "run": Lazy("draas.cli.run:run", "Run a command somewhere and follow its output."),
     "jobs": Lazy("draas.cli.jobs:jobs", "Jobs: list, show, logs, submit, cancel, retry, rm."),
     "deploy": Lazy("draas.cli.deploy:deploy", "Run an app and keep it running."),
+    "detect": Lazy("draas.cli.detect:detect", "What would be built from a folder, and its Dockerfile."),
     "apps": Lazy("draas.cli.apps:apps", "Apps: list, show, scale, restart, rollback, releases, canary, rebalance, rm."),
     "plan": Lazy("draas.cli.plan:plan", "What applying draas.yaml would change."),
     "apply": Lazy("draas.cli.plan:apply", "Make apps as draas.yaml says."),
