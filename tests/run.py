@@ -50,7 +50,12 @@ NAMES = (("dnsmasq-base", "dnsmasq"), ("pebble", "pebble"))
 PLAIN = ("-p", "no:schemathesis")
 PARTS = (
     Part(name="lint", what="ruff, mypy, import order"),
-    Part(name="unit", what="pure decisions and single functions, no I/O", arguments=PLAIN),
+    Part(
+        name="unit",
+        what="pure decisions and single functions, no I/O",
+        packages=(("git", "git"),),
+        arguments=PLAIN,
+    ),
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
