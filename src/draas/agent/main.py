@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from ssl import SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -20,13 +21,15 @@ from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
 from draas.ingress.dns import DnsSetup
-from draas.ingress.runner import IngressRunner, stop_proxies
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
 from draas.model.route import Ingress
 from draas.wire.link import LogChunk, Routes, Usages
+
+if TYPE_CHECKING:
+    from draas.ingress.runner import IngressRunner
 
 log = structlog.get_logger(__name__)
 
@@ -52,7 +55,7 @@ class Agent:
         self.core = AgentCore()
         self.link: Link | None = None
         self._performer: Performer | None = None
-        self._ingress = IngressRunner(config.ingress, self._on_traffic) if config.ingress is not None else None
+        self._ingress = _ingress_runner(config, self._on_traffic)
 
     def figures(self) -> Figures:
         """What this agent says of itself to monitoring."""
@@ -93,7 +96,7 @@ class Agent:
                 if self._ingress is not None:
                     tasks.spawn(self._ingress.run(), "ingress")
                 else:
-                    await stop_proxies(self._config.data_dir / "ingress")  # of a role that this node had before
+                    await _stop_left_proxies(self._config.data_dir / "ingress")
                 await self._until_refused(link, tasks)
             finally:
                 await tasks.cancel()
@@ -196,6 +199,26 @@ class Agent:
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
         self._load = Load() if config.isolated else machine.measure_load(config.data_dir)
+
+
+def _ingress_runner(config: AgentConfig, on_traffic: Callable[[], None]) -> "IngressRunner | None":
+    if config.ingress is None:
+        return None
+    from draas.ingress.runner import IngressRunner  # with all it needs 8 MB, for those that have the role
+
+    return IngressRunner(config.ingress, on_traffic)
+
+
+async def _stop_left_proxies(folder: Path) -> None:
+    """Of a role that this node had before."""
+    if _is_there(folder):
+        from draas.ingress.runner import stop_proxies
+
+        await stop_proxies(folder)
+
+
+def _is_there(folder: Path) -> bool:
+    return folder.is_dir()
 
 
 def _dns_server(config: AgentConfig) -> DnsServer | None:

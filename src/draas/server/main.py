@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -23,8 +24,6 @@ from draas.model.command import DeleteJob
 from draas.model.errors import DraasError, Invalid
 from draas.model.job import JobId
 from draas.server.access import authenticate_node, check_open, first_admin_key
-from draas.server.acme.client import AcmeClient
-from draas.server.acme.jws import ensure_account_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.config import ServerConfig
@@ -33,7 +32,6 @@ from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
-from draas.server.loops.renewals import Renewals
 from draas.server.registry.entry import Images
 from draas.server.services.controller import Reply
 from draas.server.tls import Certificates, ensure_certificates
@@ -43,6 +41,9 @@ from draas.store.manifest_files import ManifestFiles
 from draas.store.sql import SqlStore
 from draas.store.store import StoreFailure
 from draas.wire.link import CLOSE_KEY
+
+if TYPE_CHECKING:
+    from draas.server.acme.client import AcmeClient
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +97,8 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:
+                from draas.server.loops.renewals import Renewals  # see _acme_client
+
                 tasks.spawn(Renewals(loop, domains, client).run(), "renewals")
             admin_key = await first_admin_key(loop, config.admin_key)
             url = _url(config, listening, certificates)
@@ -193,9 +196,12 @@ def _sealer(config: ServerConfig) -> Sealer:
         raise Invalid(str(error)) from None
 
 
-def _acme_client(config: ServerConfig) -> AcmeClient | None:
+def _acme_client(config: ServerConfig) -> "AcmeClient | None":
     if config.acme is None:
         return None
+    from draas.server.acme.client import AcmeClient  # with aiohttp 8 MB, for those that want it
+    from draas.server.acme.jws import ensure_account_key
+
     name = f"account-{digest(config.acme.directory)[:12]}.pem"  # an account is one authority's
     try:
         key = ensure_account_key(config.data_dir / "acme" / name)
