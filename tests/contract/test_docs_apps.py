@@ -11,7 +11,14 @@ from cli_world import environment, for_process
 from draas.testing.api import make_node, serve_api
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("how-to/deploy.md", "how-to/health.md", "how-to/rollback.md", "how-to/autoscale.md", "reference/draas-yaml.md")
+PAGES = (
+    "how-to/deploy.md",
+    "how-to/domains.md",
+    "how-to/health.md",
+    "how-to/rollback.md",
+    "how-to/autoscale.md",
+    "reference/draas-yaml.md",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
