@@ -35,7 +35,7 @@ class SmallRegistry:
     def push(self, archive: bytes, tag: str) -> str:
         """Put the image of a `docker load` archive under `tag`; its digest."""
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            read = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}  # type: ignore[union-attr]
+            read = {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
         listed = json.loads(read["manifest.json"])[0]
         layers = [gzip.compress(read[layer], mtime=0) for layer in listed["Layers"]]
         manifest = {

@@ -90,7 +90,7 @@ async def test_a_certificate_is_got_again_and_again_by_one_account(authority: Pe
     async with ingress.serving(authority.http_port), a_client(authority, tmp_path) as client:
         accounts, keys = set(), set()
         for _ in range(3):  # one nonce in five is refused
-            chain, key = await client.obtain(HOST, ingress.show)  # type: ignore[arg-type]
+            chain, key = await client.obtain(HOST, ingress.show)
             keys.add(key)
             accounts.add(client._account)
             leaf, issuer, *_ = x509.load_pem_x509_certificates(chain.encode())
@@ -98,7 +98,7 @@ async def test_a_certificate_is_got_again_and_again_by_one_account(authority: Pe
         assert len(keys) == 3
         assert HOST in ingress.asked
     async with a_client(authority, tmp_path) as again, ingress.serving(authority.http_port):
-        await again.obtain(HOST, ingress.show)  # type: ignore[arg-type]
+        await again.obtain(HOST, ingress.show)
         accounts.add(again._account)
     assert len(accounts) == 1
     assert stat.S_IMODE((tmp_path / "acme" / "account.pem").stat().st_mode) == 0o600
@@ -150,7 +150,7 @@ class World:
             assert routes is not None
             self.take(routes)
 
-        self.loop.on_hello(NODE, NODE, facts, {}, True, welcome)  # type: ignore[arg-type]
+        self.loop.on_hello(NODE, NODE, facts, {}, True, welcome)
 
     def take(self, routes: Routes) -> None:
         if routes.challenges is not None:
@@ -158,7 +158,7 @@ class World:
         if routes.certificates is not None:
             self.shown = dict(routes.certificates)
         traffic = Traffic(generation=routes.generation, apps={"x": Counters()})
-        self.loop.on_traffic(NODE, traffic)  # type: ignore[arg-type]
+        self.loop.on_traffic(NODE, traffic)
 
     async def app(self) -> App:
         return await self.loop.app("shop")
@@ -265,7 +265,7 @@ async def test_haproxy_answers_the_challenge_and_shows_the_certificate(authority
         address="127.0.0.1",
         advertise="127.0.0.1",
     )
-    runner = IngressRunner(config, lambda: loop.on_traffic(NODE, runner.traffic()))  # type: ignore[arg-type]
+    runner = IngressRunner(config, lambda: loop.on_traffic(NODE, runner.traffic()))
     async with Tasks("test") as tasks, a_client(authority, tmp_path) as client:
         tasks.spawn(loop.run(), "loop")
         tasks.spawn(runner.run(), "ingress")
@@ -273,7 +273,7 @@ async def test_haproxy_answers_the_challenge_and_shows_the_certificate(authority
             await until(lambda: runner.facts, lambda facts: facts.http_port, "a proxy")
             loop.send_routes = lambda _node, routes: runner.take(routes)
             facts = Facts(roles=("ingress",), ingress=runner.facts)
-            loop.on_hello(NODE, NODE, facts, {}, True, lambda _orders, routes: runner.take(routes))  # type: ignore[arg-type]
+            loop.on_hello(NODE, NODE, facts, {}, True, lambda _orders, routes: runner.take(routes))
             await until(lambda: loop.control.apps.has_ingress, bool, "a linked ingress")
 
             async def resolve(_host: str) -> tuple[str, ...]:

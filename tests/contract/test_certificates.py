@@ -113,7 +113,7 @@ class Agents:
             assert routes is not None
             self.sent[role].append(routes)
 
-        self.loop.on_hello(role, role, Facts(roles=(role,)), {}, True, welcome)  # type: ignore[arg-type]
+        self.loop.on_hello(role, role, Facts(roles=(role,)), {}, True, welcome)
 
     def certificates(self, role: str) -> list[dict[str, str]]:
         return [dict(one.certificates) for one in self.sent[role] if one.certificates is not None]
@@ -154,8 +154,8 @@ async def test_a_controller_that_starts_again_shows_what_it_can_open() -> None:
     loop = ControlLoop(MemoryStore(medium), FakeLogs(), Policy())
     loop.sealer = SEALER
     await loop.open()
-    loop.control.connect("n-1", "i", Facts(roles=("ingress",)), {}, True, clock.steady())  # type: ignore[arg-type]
-    routes = loop.control.apps.full_routes("n-1")  # type: ignore[arg-type]
+    loop.control.connect("n-1", "i", Facts(roles=("ingress",)), {}, True, clock.steady())
+    routes = loop.control.apps.full_routes("n-1")
     assert routes is not None
     assert set(routes.certificates or {}) == {"a.example.org"}
 

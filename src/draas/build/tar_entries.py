@@ -7,7 +7,7 @@ its end. Formats: POSIX.1-2017 pax (ustar with extended headers), and GNU's long
 import struct
 from collections.abc import Iterator
 
-from draas.build.entries import Entry
+from draas.build.entries import Entry, Kind
 from draas.build.gunzip import PIECE_BYTES, Source
 from draas.build.limits import Limits
 from draas.build.refusal import refused, too_large
@@ -16,7 +16,7 @@ BLOCK = 512
 _AGAIN = "pack the folder again and send it again"
 _ARCHIVE = "the archive"
 _SPECIAL = {b"3": "a character device", b"4": "a block device", b"6": "a named pipe", b"7": "a contiguous file"}
-_KINDS = {b"0": "file", b"\0": "file", b"1": "hardlink", b"2": "symlink", b"5": "folder"}
+_KINDS: dict[bytes, Kind] = {b"0": "file", b"\0": "file", b"1": "hardlink", b"2": "symlink", b"5": "folder"}
 _NAME_FIELDS = {b"L": "path", b"K": "linkpath"}
 
 
@@ -56,7 +56,7 @@ def _entry(stream: Source, block: bytes, told: dict[str, str]) -> Iterator[Entry
             raise refused(name, "is no file and yet has content", _AGAIN)
         content: Iterator[bytes] = _content(stream, size, name)
         target = told.get("linkpath") or text(block[157:257])
-        yield Entry(name=name, kind=what, target=target)  # type: ignore[arg-type]
+        yield Entry(name=name, kind=what, target=target)
     else:
         content = _content(stream, size, name)
         executable = bool(number(block[100:108], name) & 0o100)

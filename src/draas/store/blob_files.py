@@ -8,6 +8,7 @@ import shutil
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -83,7 +84,7 @@ class BlobFiles:
         try:
             at, end = first, first + length
             while at < end:
-                piece = await self._run(lambda: os.pread(descriptor, min(PIECE_BYTES, end - at), at))  # noqa: B023
+                piece = await self._run(partial(os.pread, descriptor, min(PIECE_BYTES, end - at), at))
                 if not piece:
                     raise EOFError(f"{digest} is shorter than its size was")
                 at += len(piece)
