@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import NewType
 
 from draas.lib.values import replace
+from draas.model.build import Built
 from draas.model.probe import Served
 from draas.model.state import advance
 
@@ -80,6 +81,7 @@ class Observed:
     log_bytes: int | None = None  # size of the whole output; known at the end
     image: str = ""  # what its image was resolved to: name@sha256:…, or the image's id
     served: Served | None = None  # of an app's replica
+    built: Built | None = None  # of a build that succeeded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,6 +54,7 @@ class AppSpec:
     """`command` None: the image's own. `domains`: host names, each with a path prefix where one follows ("a.b/api")."""
 
     image: str
+    architectures: tuple[str, ...] = ()  # that `image` is for, where the controller knows: no other node gets it
     port: int | None = None  # None: serves nothing, only runs
     command: str | tuple[str, ...] | None = None
     env: Mapping[str, str] = field(default_factory=dict)

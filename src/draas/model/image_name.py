@@ -11,6 +11,7 @@ Digest = NewType("Digest", str)  # sha256:HEX
 
 MAX_REPOSITORY = 255  # characters; many clients allow no more for host and repository together
 MAX_TAG = 128
+CLUSTER_HOST = "draas.internal"  # in names of images: the controller's own registry, whatever its address (RFC 9476's kind of name)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})+")
 _TAG = re.compile(rf"[a-zA-Z0-9_][a-zA-Z0-9._-]{{0,{MAX_TAG - 1}}}")
@@ -67,3 +68,18 @@ def tag_order(tag: str) -> tuple[str, str]:
 def is_digest(reference: str) -> bool:
     """A tag has no colon."""
     return ":" in reference
+
+
+def cluster_image(repository: Repository, reference: Tag | Digest) -> str:
+    """How jobs and apps name an image of the controller's registry."""
+    return f"{CLUSTER_HOST}/{repository}{'@' if is_digest(reference) else ':'}{reference}"
+
+
+def parse_cluster_image(image: str) -> tuple[Repository, Tag | Digest] | None:
+    """What `image` names in the controller's registry; None where it is another's. No tag: latest. Raises Invalid."""
+    host, _, rest = image.partition("/")
+    if host != CLUSTER_HOST:
+        return None
+    name, _, digest = rest.partition("@")
+    name, _, tag = name.partition(":")
+    return parse_repository(name), parse_digest(digest) if digest else parse_tag(tag or "latest")

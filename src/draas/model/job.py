@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import NewType
 
 from draas.model.allocation import Allocation
+from draas.model.build import BuildSpec
 from draas.model.resources import MIB, Resources
 
 JobId = NewType("JobId", str)
@@ -20,6 +21,7 @@ MAX_LOST = 8  # a job that loses this many machines is taken to be what breaks t
 class RuntimeName(StrEnum):
     DOCKER = "docker"
     PROCESS = "process"
+    BUILD = "build"  # source in, image out: see draas.model.build
 
 
 class JobState(StrEnum):
@@ -65,6 +67,8 @@ class JobSpec:
     constraints: tuple[str, ...] = ()  # for example "node.arch == amd64"
     needs: tuple[JobId, ...] = ()
     exclusive: bool = False
+    architectures: tuple[str, ...] = ()  # that `image` is for, where the controller knows: no other node gets it
+    build: BuildSpec | None = None  # of the runtime `build`, and of that alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,10 +28,14 @@ class Need(IntEnum):
 
 
 class Rule(NamedTuple):
-    """`whole`: a key that is scoped to one project will not do, as the route concerns the whole cluster."""
+    """`whole`: a key that is scoped to one project will not do, as the route concerns the whole cluster.
+
+    `nodes`: a node's identity will do as well; the route itself looks at what that node needs.
+    """
 
     need: Need
     whole: bool = False
+    nodes: bool = False
 
 
 _VIEW, _DEPLOY, _ADMIN = Rule(Need.VIEWER), Rule(Need.DEPLOYER), Rule(Need.ADMIN, whole=True)
@@ -150,6 +154,8 @@ def authorize(key: Key, rule: Rule) -> None:
     """Raises Forbidden where `key` does not meet `rule`. A node's identity opens nothing but what needs a node."""
     rank = _RANK[key.role]
     if rank == Need.NODE or rule.need == Need.NODE:
+        if rank == Need.NODE and rule.nodes:
+            return
         if rank != rule.need:
             raise Forbidden(f"a key of role {key.role} cannot do this: it is for {rule.need.name.lower()} keys")
     elif rank < rule.need:

@@ -14,6 +14,7 @@ import msgspec
 from draas.model.allocation import Allocation, AllocationId, Cause, Desired, NodeId
 from draas.model.allocation import AllocationState as State
 from draas.model.app import App
+from draas.model.build import Built
 from draas.model.certificate import Certificate
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName
 from draas.model.node import Node
@@ -40,6 +41,7 @@ class StoredObserved(msgspec.Struct, frozen=True, array_like=True):
     log_bytes: int | None
     image: str = ""
     served: Served | None = None
+    built: Built | None = None
 
 
 class StoredAttempt(msgspec.Struct, frozen=True, array_like=True):

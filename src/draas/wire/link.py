@@ -1,5 +1,6 @@
 """Messages between agent and controller: one WebSocket, each frame a msgpack list of messages.
 
+Version 3 (2026-11): builds and images. Assign may hold builds (Assignment.build) and logins of registries; Keep.
 Version 2 (2026-11): apps. Assign may hold replicas (Assignment.service), Routes and Traffic are for agents with the ingress role.
 Version 1 (2026-11): first version. The agent says its version in Hello; a controller that does not speak it closes with
 code 4400 and a sentence. The protocol is level-triggered: the controller sends the set of allocations that the agent
@@ -11,13 +12,15 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from draas.model.allocation import AllocationId, Desired, NodeId, Observed
+from draas.model.image_name import Digest, Repository, Tag
 from draas.model.job import JobId, ProjectName, RuntimeName
+from draas.model.login import Login
 from draas.model.node import Facts, Load
 from draas.model.probe import Probe
 from draas.model.resources import Resources
 from draas.model.route import AppRoute, Counters
 
-VERSION = 2
+VERSION = 3
 PATH = "/api/link"
 MAX_FRAME_BYTES = 4 * 1024 * 1024
 
@@ -42,6 +45,27 @@ class Service(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     stop_grace_s: float
 
 
+class BuildOrder(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What makes an allocation a build. As draas.model.build.BuildSpec, but with its secrets open."""
+
+    repository: Repository
+    source: Digest | None
+    git: str
+    tags: tuple[Tag, ...]
+    folder: str
+    dockerfile: str
+    target: str
+    args: Mapping[str, str]
+    platform: str
+    disk_bytes: int
+    cache: bool
+    secrets: Mapping[str, str] = {}
+    also_push: Mapping[str, Login] = {}  # name:tag in another registry, and what opens it
+
+    def __repr__(self) -> str:
+        return f"BuildOrder(repository={self.repository!r})"  # never the secrets
+
+
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """All an agent needs to run one allocation, whatever happens to the controller meanwhile."""
 
@@ -60,6 +84,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     desired: Desired
     log_cap_bytes: int
     service: Service | None = None  # of an app's replica, whose job_id is ""
+    build: BuildOrder | None = None  # of the runtime `build`, whose command is ()
+    logins: tuple[Login, ...] = ()  # of other registries, for pulling
 
 
 # --- agent to controller ---
@@ -178,6 +204,12 @@ class Routes(msgspec.Struct, frozen=True, kw_only=True, tag="routes", array_like
     apps_domain: str | None = None  # under which names are answered; None: as before
 
 
+class Keep(msgspec.Struct, frozen=True, kw_only=True, tag="keep", array_like=True):
+    """Of the images that the agent said it has, those that stay whatever room they take: sent when that changes. Not in order with Assign."""
+
+    images: Sequence[str]  # as Facts.images names them
+
+
 class Beat(msgspec.Struct, frozen=True, kw_only=True, tag="beat", array_like=True):
     """Answer to a Heartbeat: `mono` is the agent's own figure back."""
 
@@ -194,7 +226,7 @@ class LogAck(msgspec.Struct, frozen=True, kw_only=True, tag="log_ack", array_lik
 
 
 FromAgent = Hello | Report | Heartbeat | LogChunk | Usages | Traffic
-FromController = Welcome | Assign | Beat | LogAck | Routes
+FromController = Welcome | Assign | Beat | LogAck | Routes | Keep
 
 _encoder = msgspec.msgpack.Encoder()
 _from_agent = msgspec.msgpack.Decoder(list[FromAgent])

@@ -6,7 +6,9 @@ from draas.model.errors import Invalid
 from draas.model.image_name import (
     MAX_REPOSITORY,
     MAX_TAG,
+    cluster_image,
     is_digest,
+    parse_cluster_image,
     parse_digest,
     parse_reference,
     parse_repository,
@@ -61,3 +63,22 @@ def test_digests() -> None:
             parse_digest(wrong)
     with pytest.raises(Invalid, match="'sha512' are not kept here: use sha256"):
         parse_digest("sha512:" + "0" * 128)
+
+
+def test_a_name_in_the_clusters_registry_is_told_from_others() -> None:
+    digest = parse_digest("sha256:" + "a" * 64)
+    shop = parse_repository("default/shop")
+    assert cluster_image(shop, digest) == f"draas.internal/default/shop@{digest}"
+    assert parse_cluster_image(cluster_image(shop, digest)) == (shop, digest)
+    assert parse_cluster_image("draas.internal/default/shop:1.2") == (shop, "1.2")
+    assert parse_cluster_image("draas.internal/default/shop") == (shop, "latest")
+    assert parse_cluster_image("nginx:1.25") is None
+    assert parse_cluster_image("registry.example:5000/default/shop") is None
+
+
+@pytest.mark.parametrize(
+    "image", ["draas.internal/shop", "draas.internal/default/Shop:1", "draas.internal/a/b@sha256:1"]
+)
+def test_a_wrong_name_in_the_clusters_registry_is_refused(image: str) -> None:
+    with pytest.raises(Invalid):
+        parse_cluster_image(image)
