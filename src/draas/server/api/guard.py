@@ -19,7 +19,9 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.faults import faults_of_parts
 from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
+from draas.server.attempts import Attempts
 from draas.server.services.controller import Controller, Idempotency, Reply
+from draas.server.sessions import REQUEST_HEADER, cookie_name
 from draas.store.store import Key, StoreFailure
 
 MAX_IDEMPOTENCY_KEY = 255
@@ -34,6 +36,7 @@ class Api:
     config: ApiConfig
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
     once: Once
+    attempts: Attempts
 
 
 def api_of(request: HTTPConnection) -> Api:
@@ -56,7 +59,31 @@ def caller_of(request: HTTPConnection) -> Caller:
         peer=request.client.host if request.client is not None else None,
         host=headers.get("host", ""),
         origin=headers.get("origin"),
+        method=request.scope.get("method", "WS"),
+        session=request.cookies.get(session_cookie(request)) if "cookie" in headers else None,
+        site=headers.get("sec-fetch-site"),
+        has_header=REQUEST_HEADER in headers,
     )
+
+
+def permission_of(request: Request) -> Callable[[], bool]:
+    """Whether who asked is still who may: for answers that last, as keys are revoked and sessions end meanwhile."""
+    api, caller = api_of(request), caller_of(request)
+
+    def may() -> bool:
+        try:
+            authenticate(api.controller, caller, clock.now(), is_open=api.config.is_open)
+        except DraasError:
+            return False
+        return True
+
+    return may
+
+
+def session_cookie(request: HTTPConnection) -> str:
+    """The name of the cookie that holds the session."""
+    secure = request.scope["scheme"] in ("https", "wss")
+    return cookie_name(request.headers.get("host", ""), secure=secure)
 
 
 class GuardedRoute(APIRoute):
