@@ -794,6 +794,30 @@ export interface components {
             total: number;
         };
         /**
+         * AppLogLineView
+         * @description One line of a replica's output.
+         */
+        AppLogLineView: {
+            /** At */
+            at: string;
+            /** Base64 */
+            base64?: string;
+            /** Line */
+            line: number;
+            /** Node */
+            node: string;
+            /** Number */
+            number: number;
+            /** Partial */
+            partial: boolean;
+            /** Replica */
+            replica: string;
+            /** Stream */
+            stream: string;
+            /** Text */
+            text: string;
+        };
+        /**
          * AppResourcesBody
          * @description What each replica may use of its machine, and what is reserved for it. `memory_mb` counts 1,048,576 bytes.
          */
@@ -1140,6 +1164,26 @@ export interface components {
          * @description Nothing: an empty body will do as well.
          */
         EmptyBody: Record<string, never>;
+        /**
+         * EventView
+         * @description Something that happened; `kind` is noun.verb, `subject` the object's id.
+         */
+        EventView: {
+            /** At */
+            at: string;
+            /** Detail */
+            detail: {
+                [key: string]: string | number | boolean | null;
+            };
+            /** Kind */
+            kind: string;
+            /** Number */
+            number: number;
+            /** Project */
+            project: string;
+            /** Subject */
+            subject: string;
+        };
         /**
          * ExplanationView
          * @description Why a job waits or runs where it runs; `ahead` counts queued jobs that come before it.
@@ -1644,6 +1688,26 @@ export interface components {
             load_1m: number;
             /** Memory Used Bytes */
             memory_used_bytes: number;
+        };
+        /**
+         * LogLineView
+         * @description One line of an attempt's output.
+         */
+        LogLineView: {
+            /** At */
+            at: string;
+            /** Attempt */
+            attempt: number;
+            /** Base64 */
+            base64?: string;
+            /** Line */
+            line: number;
+            /** Partial */
+            partial: boolean;
+            /** Stream */
+            stream: string;
+            /** Text */
+            text: string;
         };
         /**
          * NewKeyView
