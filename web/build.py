@@ -22,7 +22,7 @@ OUT = ROOT / "src" / "draas" / "server" / "web" / "static"
 STAMP = "build.txt"  # in the build: a hash of what it was made from
 NODE_LOCK = ROOT / "deploy" / "node.txt"
 MODULES = WEB / "node_modules"
-NOT_SOURCES = {"node_modules", "README.md", "biome.json", "schema.py"}
+NOT_SOURCES = {"node_modules", "biome.json", "check.py", "hatch_hook.py", "schema.py"}
 NPM_TIMEOUT_S, BUILD_TIMEOUT_S = 600, 300
 
 

@@ -47,7 +47,7 @@ export default defineConfig({
           groups: [
             {
               name: 'base',
-              test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-|query|router|history|store)|@mantine\/hooks|openapi-fetch)/,
+              test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-(?!virtual)|query|router|history|store)|@mantine\/hooks|openapi-fetch)/,
             },
           ],
         },

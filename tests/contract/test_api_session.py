@@ -346,7 +346,11 @@ async def test_a_session_survives_a_restart_as_a_digest(tmp_path: Path, served: 
     await store.open()
     await store.commit(Write(keys=(key,), tokens=(token,)))
     await store.close()
-    assert text.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert text.encode() not in content_of(tmp_path)
     again = SqlStore(tmp_path)
     assert (await again.open()).tokens == [token]
     await again.close()
+
+
+def content_of(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())

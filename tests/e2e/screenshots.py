@@ -6,9 +6,7 @@ import tempfile
 from pathlib import Path
 
 from cloud import ADMIN_KEY, Cloud
-from playwright.sync_api import Browser, sync_playwright
-
-from draas.testing.waiting import wait_for
+from playwright.sync_api import Browser, expect, sync_playwright
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
@@ -63,9 +61,7 @@ def shoot(browser: Browser, cloud: Cloud, ids: dict[str, str], folder: Path) -> 
             for name, path in pages(ids).items():
                 page.goto(cloud.url + path)
                 page.locator("h1").wait_for()
-                wait_for(
-                    lambda: page.locator("[aria-busy=true]").count(), lambda left: left == 0, f"{name} is loaded", 10
-                )
+                expect(page.locator("[aria-busy=true]")).to_have_count(0)
                 page.wait_for_timeout(250)  # fonts and charts are drawn; a picture asserts nothing
                 page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=size == "phone")
             context.close()

@@ -1,5 +1,5 @@
 // Main: what the page is made of, put together.
-import '@mantine/core/styles.css';
+import './mantine';
 import '@mantine/notifications/styles.css';
 import './styles.css';
 import { MantineProvider } from '@mantine/core';
@@ -32,6 +32,8 @@ const client = new QueryClient({
 whenSignedOut(() => void client.invalidateQueries({ queryKey: keys.session }));
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
+// Where the library that keeps the page from scrolling behind a dialog looks for it.
+Object.assign(globalThis, { __webpack_nonce__: nonce });
 
 createRoot(document.getElementById('root')!).render(
   <StrictMode>

@@ -85,7 +85,8 @@ async def make_sign_in_link(controller: Controller, url: str) -> str | None:
 
     The token stands behind the `#`, which no browser sends, so that it is in no log.
     """
-    lasting = [key for key in controller.keys() if key.role == "admin" and key.project is None and not key.expires_at]
+    present = controller.keys()
+    lasting = [key for key in present if key.role == "admin" and key.project is None and not key.expires_at]
     if not lasting:
         return None
     token, text = make_link(min(lasting, key=lambda key: (key.created_at, key.id)))

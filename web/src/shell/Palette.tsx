@@ -26,8 +26,7 @@ export function Palette({ isOpen, close }: { isOpen: boolean; close: () => void 
       onClose={close}
       withCloseButton={false}
       padding="sm"
-      title={null}
-      aria-label="Go to"
+      attributes={{ content: { 'aria-label': 'Go to' } }}
       yOffset="12vh"
       centered={false}
     >

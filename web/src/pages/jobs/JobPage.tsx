@@ -44,11 +44,12 @@ export function JobPage() {
 function Parts({ job }: { job: Job }) {
   const last = job.attempts.at(-1);
   const why = job.reason || last?.detail;
+  const told = failure(job, last);
   return (
     <>
       {job.state === 'failed' && (
-        <Alert color="red" variant="light" icon={<Icon name="alert" />} title={failure(job, last)}>
-          {why}
+        <Alert color="red" variant="light" icon={<Icon name="alert" />} title={told}>
+          {told.includes(why ?? '') ? null : why}
         </Alert>
       )}
       {(job.state === 'queued' || job.state === 'waiting') && <Waiting job={job} />}

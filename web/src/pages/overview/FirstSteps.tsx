@@ -62,7 +62,9 @@ function Step({ number, label, isDone, children }: StepProps) {
       </span>
       <div>
         <Group gap="xs" mb={isDone ? 0 : 4}>
-          <Text fw={550}>{label}</Text>
+          <Text fw={550} size="sm">
+            {label}
+          </Text>
           {isDone && <span className="dim">done</span>}
         </Group>
         {!isDone && children}
