@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,11 @@ from runtimes import processes_of
 from draas.agent.runtimes.build.build_runtime import BuildRuntime
 from draas.agent.runtimes.docker.usage import ROOT
 from draas.agent.runtimes.runtime import RuntimeFailure
-from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.login import Login
 from draas.model.resources import MIB
 from draas.testing.engine import PrivateEngine
+from draas.testing.waiting import until
 
 pytestmark = pytest.mark.needs("root", "dockerd", "busybox")
 SECRET = "s3cret-of-the-build-4711"  # noqa: S105
@@ -54,14 +54,6 @@ async def runtime(here: Machine) -> AsyncIterator[BuildRuntime]:
     await opened.close()
 
 
-async def until(what: Callable[[], object], message: str) -> None:
-    """Wait until `what()` is true; the last value seen is in the failure."""
-    deadline = clock.monotonic() + DEADLINE_S
-    while not (seen := what()):
-        assert clock.monotonic() < deadline, f"{message}: last seen {seen!r}"
-        await asyncio.sleep(0.02)
-
-
 async def until_log(runtime: BuildRuntime, id: AllocationId, text: str) -> None:
     """Wait until its log has `text`."""
     seen = b""
@@ -79,6 +71,11 @@ def stepping(mark: str) -> list[int]:
     commands = {pid: read(Path(f"/proc/{pid}/cmdline")).replace(b"\0", b" ") for pid in listed}
     groups = {pid: read(Path(f"/proc/{pid}/cgroup")) for pid, command in commands.items() if mark.encode() in command}
     return [pid for pid, group in groups.items() if b"/draas-engine-" in group]
+
+
+async def containers_of(here: Machine, mark: str) -> list[str]:
+    listed = await here.api.call("GET", "containers/json", all=1)
+    return [item["Command"] for item in listed if mark in item["Command"]]
 
 
 def group_of(here: Machine, controller: str) -> Path:
@@ -254,7 +251,7 @@ async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtim
     memory, cpu = group_of(here, "memory"), group_of(here, "cpu")
 
     def limits() -> tuple[str, str]:
-        return (memory / "memory.limit_in_bytes").read_text().strip(), (cpu / "cpu.cfs_quota_us").read_text().strip()
+        return read(memory / "memory.limit_in_bytes").decode().strip(), read(cpu / "cpu.cfs_quota_us").decode().strip()
 
     async def begin(number: int) -> None:
         await runtime.prepare(orders[number], lambda _: None)
@@ -262,10 +259,10 @@ async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtim
         await until_log(runtime, orders[number].id, "building with BuildKit")
 
     await begin(0)
-    await until(lambda: memory.exists() and limits() == (str(100 * MIB), "20000"), "limits of one build")
+    await until(limits, lambda seen: seen == (str(100 * MIB), "20000"), "limits of one build")
     assert (cpu / "cpu.idle").read_text().strip() == "1" or (cpu / "cpu.shares").read_text().strip() == "16"
     await begin(1)
-    await until(lambda: limits() == (str(200 * MIB), "40000"), "limits of two builds together")
+    await until(limits, lambda seen: seen == (str(200 * MIB), "40000"), "limits of two builds together")
     for order in orders:
         ended = await runtime.wait(order.id)
         assert ended.exit_code == 0, await text_of(runtime, order.id)
@@ -280,7 +277,7 @@ async def test_disk_is_limited(here: Machine, runtime: BuildRuntime) -> None:
     ended, log = await run(runtime, here.order({"Dockerfile": text}, disk_bytes=40 * MIB))
     assert ended.cause is Cause.DISK, log
     assert "MB of disk and may take 40" in ended.detail
-    await until(lambda: not stepping("of=/f$i"), "its step runs on")
+    await until(lambda: stepping("of=/f$i"), lambda seen: not seen, "its step runs on")
 
 
 # --- ends ---
@@ -292,16 +289,14 @@ async def test_a_stop_ends_also_the_step(here: Machine, runtime: BuildRuntime, b
     order = here.order({"Dockerfile": f"FROM {BASE}\nRUN echo up; {mark}\n"})
     await runtime.prepare(order, lambda _: None)
     await runtime.start(order)
-    await until(lambda: stepping(mark), "its step does not run")
+    await until(lambda: stepping(mark), bool, "its step does not run")
     async with asyncio.timeout(10):
         await runtime.stop(order.id, 5.0)
-        await until(lambda: not stepping(mark), "its step runs on")
+        await until(lambda: stepping(mark), lambda seen: not seen, "its step runs on")
     ended = await runtime.wait(order.id)
     assert ended.exit_code == 143
     assert ended.built is None
-    async with asyncio.timeout(10):
-        while [item for item in await here.api.call("GET", "containers/json", all=1) if mark in item["Command"]]:
-            await asyncio.sleep(0.05)
+    await until(lambda: containers_of(here, mark), lambda seen: not seen, "its container is left")
     if builder == "buildkit":
         assert (group_of(here, "cpu") / "cpu.cfs_quota_us").read_text().strip() == "-1"
     await runtime.remove(order.id)
@@ -313,10 +308,10 @@ async def test_a_kill_ends_also_the_step_and_gives_the_limits_back(here: Machine
     order = here.order({"Dockerfile": f"FROM {BASE}\nRUN echo up; sleep 12399\n"})
     await runtime.prepare(order, lambda _: None)
     await runtime.start(order)
-    await until(lambda: stepping("sleep 12399"), "its step does not run")
+    await until(lambda: stepping("sleep 12399"), bool, "its step does not run")
     async with asyncio.timeout(10):
         await runtime.stop(order.id, 0.0)
-        await until(lambda: not stepping("sleep 12399"), "its step runs on")
+        await until(lambda: stepping("sleep 12399"), lambda seen: not seen, "its step runs on")
     await runtime.wait(order.id)
     assert (group_of(here, "cpu") / "cpu.cfs_quota_us").read_text().strip() == "-1"
 
@@ -337,7 +332,7 @@ async def test_an_agent_that_is_killed_finds_its_build_again(here: Machine, tmp_
     agent = await asyncio.create_subprocess_exec(sys.executable, script, tmp_path / "begun", stdout=subprocess.PIPE)
     assert agent.stdout is not None
     assert await agent.stdout.readline() == b"begun\n"
-    await until(lambda: stepping("echo early; sleep 2"), "its step does not run")
+    await until(lambda: stepping("echo early; sleep 2"), bool, "its step does not run")
     agent.kill()
     await agent.wait()
     successor = here.open()

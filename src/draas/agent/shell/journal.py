@@ -20,14 +20,6 @@ log = structlog.get_logger(__name__)
 _NOTED = "seen:"  # before the id of an allocation: what was observed of it
 
 
-def without_secrets(assignment: Assignment) -> Assignment:
-    """What may lie on a disk: what has been started needs its secrets no more, and the controller sends again what has not."""
-    build = assignment.build
-    if build is not None:
-        build = msgspec.structs.replace(build, secrets={}, also_push={})
-    return msgspec.structs.replace(assignment, build=build, logins=())
-
-
 class Journal:
     """Assignments by id, kept on disk at `path`."""
 
@@ -52,7 +44,7 @@ class Journal:
 
     def put(self, assignment: Assignment) -> None:
         """Remember it."""
-        self._keep(assignment.id, self._encoder.encode(without_secrets(assignment)))
+        self._keep(assignment.id, self._encoder.encode(assignment))
 
     def _keep(self, id: AllocationId, raw: bytes) -> None:
         if self._known.get(id) != raw:
