@@ -85,6 +85,9 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
     ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
+    ("GET", "/api/registries"): _VIEW,
+    ("PUT", "/api/registries/{host}"): _DEPLOY,
+    ("DELETE", "/api/registries/{host}"): _DEPLOY,
     ("WS", "/api/link"): Rule(Need.NODE),
     # Images; which project's, the first part of {name} says (draas.server.registry.entry). HEAD is GET without the body.
     ("GET", "/v2/"): _VIEW,

@@ -28,6 +28,7 @@ from draas.server.api import (
     logs,
     metrics,
     nodes,
+    registries,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
@@ -39,7 +40,22 @@ from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
+NOUNS = (
+    health,
+    jobs,
+    logs,
+    app_logs,
+    app_watch,
+    apps,
+    nodes,
+    join,
+    events,
+    keys,
+    certificates,
+    registries,
+    metrics,
+    describe,
+)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 

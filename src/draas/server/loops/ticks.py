@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+import msgspec
 import structlog
 
 from draas.lib import clock
@@ -21,7 +22,7 @@ from draas.scheduler.control import Control
 from draas.server.services.controller import Reply
 from draas.store.logs import LogStore
 from draas.store.store import Store, StoreFailure, Write
-from draas.wire.link import Assign, Routes
+from draas.wire.link import Assign, Assignment, Routes
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class TickLoop:
         self.policy = policy
         self.control: Control  # from `open` on
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
+        self.complete: Callable[[Assignment], Assignment] = lambda assignment: assignment  # with what is secret, opened
         self.send_routes: Callable[[NodeId, Routes], None] = lambda _node, _routes: None
         self.trouble = "the controller is starting"
         self._store = store
@@ -148,7 +150,7 @@ class TickLoop:
         for follow_up in tick.then:  # a welcome among them comes before what has changed since
             follow_up()
         for node_id, assign in tick.orders.items():
-            self.send_orders(node_id, assign)
+            self.send_orders(node_id, self._completed(assign))
         for node_id, routes in tick.routes.items():
             self.send_routes(node_id, routes)
         if tick.write.plan.events:
@@ -157,6 +159,10 @@ class TickLoop:
         if self._watched:
             self._tell_watchers(tick.write.plan)
         await self._close_outputs(tick.write.plan)
+
+    def _completed(self, assign: Assign) -> Assign:
+        """`assign` as it goes out."""
+        return msgspec.structs.replace(assign, put=[self.complete(one) for one in assign.put])
 
     def _tell_watchers(self, plan: Plan) -> None:
         changed = (*(job.id for job in plan.jobs), *plan.gone_jobs, *(app.id for app in plan.apps), *plan.gone_apps)
