@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
 import structlog
 
 from draas.lib import clock
@@ -32,7 +33,7 @@ from draas.server.services.history import History
 from draas.server.services.registries import Registries
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
-from draas.wire.link import Assign, Assignment, Routes, Traffic, Usages
+from draas.wire.link import Assign, Routes, Traffic, Usages
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +51,6 @@ class ControlLoop(TickLoop):
         super().__init__(store, logs, policy)
         self.history = History()
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
-        self.complete = self._with_secrets
         self.docker_hub: DockerHub | None = None
         self.runtime_without_nodes = RuntimeName.DOCKER
         self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
@@ -346,10 +346,6 @@ class ControlLoop(TickLoop):
         """All certificates, by host."""
         return sorted(self._certificates.values(), key=lambda one: one.host)
 
-    def _with_secrets(self, assignment: Assignment) -> Assignment:
-        """What an agent is sent of it beyond what is kept: after the commit, and as it is then."""
-        return with_push(self._registries.with_logins(assignment, self.sealer), self.docker_hub)
-
     def registries(self) -> Sequence[RegistryLogin]:
         """The logins of all projects, by project and host."""
         return self._registries.all()
@@ -427,9 +423,13 @@ class ControlLoop(TickLoop):
                 return
             orders = self.control.full_orders(node_id)
             routes = self.control.apps.full_routes(node_id)
-            tick.then.append(lambda: welcome(self._completed(orders), routes))
+            tick.then.append(lambda: welcome(self._complete(node_id, orders), routes))
 
         self._post_report(connect)
+
+    def _complete(self, node_id: NodeId, assign: Assign) -> Assign:
+        put = [with_push(self._registries.with_logins(one, self.sealer), self.docker_hub) for one in assign.put]
+        return msgspec.structs.replace(assign, put=put)
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""

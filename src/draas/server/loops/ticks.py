@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import msgspec
 import structlog
 
 from draas.lib import clock
@@ -22,7 +21,7 @@ from draas.scheduler.control import Control
 from draas.server.services.controller import Reply
 from draas.store.logs import LogStore
 from draas.store.store import Store, StoreFailure, Write
-from draas.wire.link import Assign, Assignment, Routes
+from draas.wire.link import Assign, Routes
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +54,6 @@ class TickLoop:
         self.policy = policy
         self.control: Control  # from `open` on
         self.send_orders: Callable[[NodeId, Assign], None] = lambda _node, _assign: None
-        self.complete: Callable[[Assignment], Assignment] = lambda assignment: assignment  # with what is secret, opened
         self.send_routes: Callable[[NodeId, Routes], None] = lambda _node, _routes: None
         self.trouble = "the controller is starting"
         self._store = store
@@ -150,7 +148,7 @@ class TickLoop:
         for follow_up in tick.then:  # a welcome among them comes before what has changed since
             follow_up()
         for node_id, assign in tick.orders.items():
-            self.send_orders(node_id, self._completed(assign))
+            self.send_orders(node_id, self._complete(node_id, assign))
         for node_id, routes in tick.routes.items():
             self.send_routes(node_id, routes)
         if tick.write.plan.events:
@@ -160,9 +158,9 @@ class TickLoop:
             self._tell_watchers(tick.write.plan)
         await self._close_outputs(tick.write.plan)
 
-    def _completed(self, assign: Assign) -> Assign:
-        """`assign` as it goes out."""
-        return msgspec.structs.replace(assign, put=[self.complete(one) for one in assign.put])
+    def _complete(self, _node_id: NodeId, assign: Assign) -> Assign:
+        """What is added to an order after its commit."""
+        return assign
 
     def _tell_watchers(self, plan: Plan) -> None:
         changed = (*(job.id for job in plan.jobs), *plan.gone_jobs, *(app.id for app in plan.apps), *plan.gone_apps)
