@@ -94,6 +94,8 @@ def announce(controller: Any, config: Any) -> None:
         click.echo(f"Admin key, shown this once: {controller.admin_key}")
     if config.is_open:
         click.echo("Open: no key is needed from this machine (--open).")
+    if (hub := config.docker_hub) is not None:
+        click.echo(f"Images that are built are pushed to {hub.registry} as {hub.username} too (DOCKER_HUB_PUSH).")
     if config.tls == "off" and config.host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
             "WARNING: DRAAS_TLS=off: everything, keys too, crosses the network unencrypted. For laboratories only."
