@@ -30,7 +30,7 @@ from draas.server.config import DockerHub
 from draas.server.loops.control import ControlLoop
 from draas.server.services.controller import Reply
 from draas.server.services.docker_hub import with_push
-from draas.server.services.registries import open_login, seal_login
+from draas.server.services.registries import Registries, open_login, seal_login
 from draas.store.memory import Medium, MemoryStore
 from draas.store.store import Write
 from draas.testing.api import Served, put_key, serve_api
@@ -309,6 +309,18 @@ def test_nothing_is_pushed_where_that_is_off_or_nothing_is_built() -> None:
     assert pushed(build("default/shop", "1"), None) == {}
     job = an_assignment()
     assert with_push(job, HUB) is job
+
+
+def test_a_build_is_sent_all_of_its_projects_logins_and_a_host_job_none() -> None:
+    kept = [seal_login(RED, host, "me", PASSWORD, 1.0, SEALER) for host in (HOST, "docker.io")]
+    kept.append(seal_login(BLUE, HOST, "other", PASSWORD, 1.0, SEALER))
+    registries = Registries(kept)
+    sent = registries.with_logins(structs.replace(build("red/shop"), project=RED), SEALER)
+    assert [(login.host, login.username) for login in sent.logins] == [("docker.io", "me"), (HOST, "me")]
+    whole = with_push(sent, HUB)
+    assert PASSWORD not in repr(whole) + str(Assign(epoch=1, generation=1, put=[whole]))
+    on_host = an_assignment(runtime=RuntimeName.PROCESS)
+    assert registries.with_logins(structs.replace(on_host, project=RED, image="nginx"), SEALER).logins == ()
 
 
 # --- the page ---
