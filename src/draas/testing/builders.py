@@ -28,6 +28,7 @@ def some_facts(
     runtimes = (
         RuntimeInfo(name=RuntimeName.DOCKER, available=True),
         RuntimeInfo(name=RuntimeName.PROCESS, available=host_jobs),
+        RuntimeInfo(name=RuntimeName.BUILD, available=True),
     )
     return Facts(
         arch=arch,
