@@ -387,7 +387,9 @@ async def test_filters(store: Store, match: dict[str, object], seqs: list[int]) 
 
 
 @pytest.mark.parametrize(
-    "match", [{}, {"labels": {"k": "v"}}, {"state": JobState.QUEUED}, {"project": "default"}, {"kind": JobKind.JOB}], ids=str
+    "match",
+    [{}, {"labels": {"k": "v"}}, {"state": JobState.QUEUED}, {"project": "default"}, {"kind": JobKind.JOB}],
+    ids=str,
 )
 async def test_pages(store: Store, match: dict[str, object]) -> None:
     await store.commit(writes(*(queued(seq, labels={"k": "v"}) for seq in range(1, 11))))

@@ -31,11 +31,7 @@ def disk_share(node: Node) -> float:
 
 def is_usable(node: Node) -> bool:
     """Whether the node takes any new work."""
-    return (
-        node.state is NodeState.READY
-        and not node.drain
-        and disk_share(node) < DISK_FULL_SHARE
-    )
+    return node.state is NodeState.READY and not node.drain and disk_share(node) < DISK_FULL_SHARE
 
 
 def can_run(runtime: RuntimeName, constraints: tuple[str, ...], node: Node) -> bool:

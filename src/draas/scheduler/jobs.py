@@ -169,7 +169,9 @@ def retry_job(job: Job, needed: Mapping[JobId, JobState], now: float) -> Plan:
     if not job.ended:
         raise Conflict(f"{job.spec.kind} {job.id} is {job.state}; only a {job.spec.kind} that has ended can be retried")
     if job.live:
-        raise Conflict(f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment")
+        raise Conflict(
+            f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment"
+        )
     target = JobState.WAITING if any(state is not JobState.SUCCEEDED for state in needed.values()) else JobState.QUEUED
     begun = move(job, target, failures=0, lost=0, finished_at=None, queued_at=None)
     renewed = _with_needs(begun, needed, now)
@@ -183,7 +185,9 @@ def delete_job(job: Job, now: float) -> Plan:
     if not job.ended:
         raise Conflict(f"{job.spec.kind} {job.id} is {job.state}; cancel it first, and wait until it has stopped")
     if job.live:
-        raise Conflict(f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment")
+        raise Conflict(
+            f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment"
+        )
     gone = Event(at=now, kind=f"{job.spec.kind}.deleted", subject=job.id, project=job.project)
     return Plan(gone_jobs=(job.id,), events=(gone,))
 
@@ -243,14 +247,10 @@ def _attempt_ended(cluster: Cluster, job: Job, attempt: Allocation, policy: Poli
         return _after_loss(cluster, job, attempt, policy, now, chance)
     detail, failures = lacking or observed.detail, job.failures + 1
     if failures > job.spec.retries:
-        failed = move(
-            job, JobState.FAILED, failures=failures, finished_at=observed.finished_at or now, reason=detail
-        )
+        failed = move(job, JobState.FAILED, failures=failures, finished_at=observed.finished_at or now, reason=detail)
         return _end(cluster, failed, now)
     wait_s = equal_jitter(failures, base_s=policy.retry_base_s, cap_s=policy.retry_cap_s, chance=chance)
-    reason = (
-        f"attempt {attempt.number} failed ({detail}); retry {failures} of {job.spec.retries} in {wait_s:.1f} s"
-    )
+    reason = f"attempt {attempt.number} failed ({detail}); retry {failures} of {job.spec.retries} in {wait_s:.1f} s"
     return _queue_again(replace(job, failures=failures), reason, now, wait_s)
 
 
