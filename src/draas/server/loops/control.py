@@ -26,9 +26,9 @@ from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
-from draas.server.services.certificates import pem_of
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
+from draas.server.services.kept_certificates import pem_of
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
