@@ -27,9 +27,11 @@ jobs = Table(
     Column("state", String, nullable=False),
     Column("settled_at", Double),  # when it finished; null as long as it is live
     Column("body", LargeBinary, nullable=False),
-    Index("ix_jobs_state", "state", "seq", "project"),
-    Index("ix_jobs_project", "project", "seq"),
-    Index("ix_jobs_name", "name", "seq"),
+    Column("kind", String, nullable=False, server_default="job"),
+    Index("ix_jobs_state", "state", "seq", "project", "kind"),
+    Index("ix_jobs_project", "project", "seq", "kind"),
+    Index("ix_jobs_name", "name", "seq", "kind"),
+    Index("ix_jobs_kind", "kind", "seq"),
     Index("ix_jobs_settled", "settled_at", "seq"),
 )
 

@@ -18,6 +18,7 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
@@ -44,6 +45,7 @@ NOUNS = (
     health,
     jobs,
     logs,
+    builds,
     app_logs,
     app_watch,
     apps,
@@ -72,7 +74,13 @@ def create_app(
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    app.state.api = Api(
+        controller=controller,
+        config=config,
+        batches=asyncio.Semaphore(BATCHES_AT_ONCE),
+        once=Once(),
+        blobs=images.blobs if images is not None else None,
+    )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)

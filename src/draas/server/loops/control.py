@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import msgspec
@@ -17,19 +17,22 @@ from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.policy import Policy
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
+from draas.model.sources import sources_in_use
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.config import DockerHub
+from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
-from draas.server.services.certificates import pem_of
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.docker_hub import with_push
 from draas.server.services.history import History
+from draas.server.services.kept_certificates import pem_of
 from draas.server.services.registries import Registries
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
@@ -254,6 +257,10 @@ class ControlLoop(TickLoop):
         """Jobs that ended longer ago than the policy keeps them, the oldest first."""
         return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
 
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        """See Controller.sources_in_use."""
+        return sources_in_use(self.control.cluster.jobs.values())
+
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
@@ -428,8 +435,11 @@ class ControlLoop(TickLoop):
         self._post_report(connect)
 
     def _complete(self, node_id: NodeId, assign: Assign) -> Assign:
-        put = [with_push(self._registries.with_logins(one, self.sealer), self.docker_hub) for one in assign.put]
-        return msgspec.structs.replace(assign, put=put)
+        completed, failed = complete(assign, self.control.cluster.job_of, self.sealer)
+        if failed:
+            self.on_report(node_id, failed)
+        put = [with_push(self._registries.with_logins(one, self.sealer), self.docker_hub) for one in completed.put]
+        return msgspec.structs.replace(completed, put=put)
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""
