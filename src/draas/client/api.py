@@ -9,6 +9,7 @@ import msgspec
 
 from draas.client.apps import AppCalls
 from draas.client.apps import given as _query
+from draas.client.images import ImageCalls
 from draas.client.settings import Settings, load_settings
 from draas.client.transport import Parameters, Transport
 from draas.lib import clock
@@ -43,7 +44,7 @@ class Followed(NamedTuple):
     line: LogLineView | None = None
 
 
-class Client(AppCalls):
+class Client(AppCalls, ImageCalls):
     """`async with Client() as client:` speaks to the controller of the environment or of config.toml.
 
     `patience_s` is how long a controller that is away is waited for. Methods raise DraasError.

@@ -22,6 +22,7 @@ from draas.server.api import (
     describe,
     events,
     health,
+    images,
     jobs,
     join,
     keys,
@@ -33,40 +34,61 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
-from draas.server.registry.entry import Images
 from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.images import Images
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
+from draas.server.services.images import ImageCare
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
+NOUNS = (
+    health,
+    jobs,
+    logs,
+    app_logs,
+    app_watch,
+    apps,
+    nodes,
+    join,
+    events,
+    keys,
+    certificates,
+    images,
+    metrics,
+    describe,
+)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
 
 def create_app(
-    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None
+    controller: Controller,
+    config: ApiConfig,
+    link: Link | None = None,
+    registry: Images | None = None,
+    care: ImageCare | None = None,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too.
+    With `registry` it is a registry too, whose images `care` tells of and collects.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    batches = asyncio.Semaphore(BATCHES_AT_ONCE)
+    app.state.api = Api(controller=controller, config=config, batches=batches, once=Once(), images=care)
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
-    if images is not None:
-        app.router.routes.extend(registry_routes(images))
+    if registry is not None:
+        app.router.routes.extend(registry_routes(registry))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_defect)
-    check_table(routes_of(app), with_link=link is not None, with_images=images is not None)
+    check_table(routes_of(app), with_link=link is not None, with_images=registry is not None)
     return app
 
 
