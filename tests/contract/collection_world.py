@@ -11,9 +11,10 @@ from pathlib import Path
 
 from draas.model.cluster import Cluster
 from draas.model.event import Event
+from draas.model.job import Job
 from draas.model.plan import Plan
 from draas.model.policy import Policy
-from draas.server.loops.collection import Collection, Seen
+from draas.server.loops.collection import Collection
 from draas.server.registry.images import Images
 from draas.server.registry.manifest import read_manifest
 from draas.store.blob_files import BlobFiles
@@ -29,12 +30,16 @@ class World:
     def __init__(self, images: Images, folder: Path, policy: Policy | None = None) -> None:
         self.cluster = Cluster()
         self.events: list[Event] = []
-        self.care = Collection(images, folder, policy or Policy(), lambda: Seen(self.cluster, ()), self._note)
+        self.builds: list[Job] = []  # that are over, newest first
+        self.care = Collection(images, folder, policy or Policy(), lambda: self.cluster, self._ended_builds, self._note)
 
     def use(self, *images: str) -> None:
         """Have a job need each of these."""
         known = len(self.cluster.jobs)
         self.cluster.apply(Plan(jobs=tuple(a_job(known + at, image=one) for at, one in enumerate(images))))
+
+    async def _ended_builds(self) -> list[Job]:
+        return self.builds
 
     async def _note(self, event: Event) -> None:
         self.events.append(event)

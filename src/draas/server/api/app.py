@@ -18,6 +18,7 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
@@ -45,6 +46,7 @@ NOUNS = (
     health,
     jobs,
     logs,
+    builds,
     app_logs,
     app_watch,
     apps,
@@ -65,30 +67,36 @@ def create_app(
     controller: Controller,
     config: ApiConfig,
     link: Link | None = None,
-    registry: Images | None = None,
+    images: Images | None = None,
     care: ImageCare | None = None,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `registry` it is a registry too, whose images `care` tells of and collects.
+    With `images` it is a registry too, whose images `care` tells of and collects.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    batches = asyncio.Semaphore(BATCHES_AT_ONCE)
-    app.state.api = Api(controller=controller, config=config, batches=batches, once=Once(), images=care)
+    app.state.api = Api(
+        controller=controller,
+        config=config,
+        batches=asyncio.Semaphore(BATCHES_AT_ONCE),
+        once=Once(),
+        images=care,
+        blobs=images.blobs if images is not None else None,
+    )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
-    if registry is not None:
-        app.router.routes.extend(registry_routes(registry))
+    if images is not None:
+        app.router.routes.extend(registry_routes(images))
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(Exception, _on_defect)
-    check_table(routes_of(app), with_link=link is not None, with_images=registry is not None)
+    check_table(routes_of(app), with_link=link is not None, with_images=images is not None)
     return app
 
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import structlog
 
@@ -31,28 +30,26 @@ URGENT_SHARE = 0.8  # of the disk: from then on age protects nothing beyond the 
 USED_AGAIN = 50  # deletions between two looks at what is in use
 
 
-class Seen(NamedTuple):
-    """The controller's objects, and the newest jobs that are over, newest first."""
-
-    cluster: Cluster
-    ended: Sequence[Job]
-
-
 class Collection:
-    """One collection at a time; requests go on meanwhile. `disk` measures the one that holds the registry."""
+    """One collection at a time; requests go on meanwhile.
+
+    `builds` gives the newest ones that are over, newest first; `note` keeps an event; `disk` measures the one of `folder`.
+    """
 
     def __init__(
         self,
         images: Images,
         folder: Path,
         policy: Policy,
-        see: Callable[[], Seen],
+        cluster: Callable[[], Cluster],
+        builds: Callable[[], Awaitable[Sequence[Job]]],
         note: Callable[[Event], Awaitable[None]],
         disk: Callable[[Path], Disk] = disk_of,
     ) -> None:
         self._images = images
         self._policy = policy
-        self._see = see
+        self._cluster = cluster
+        self._builds = builds
         self._note = note
         self._folder = folder
         self._disk = disk
@@ -75,7 +72,8 @@ class Collection:
     async def plan(self, *, is_urgent: bool) -> list[Removal]:
         """What a collection would delete now. Raises StoreFailure."""
         rules = rules_of(self._policy)
-        held, use = await read_holdings(self._images), self._use()
+        held = await read_holdings(self._images)
+        use = self._use(await self._builds())
         # Thousands of images take a second, which nobody else should wait.
         return await asyncio.to_thread(plan_collection, held, use, urgent(rules) if is_urgent else rules, clock.now())
 
@@ -84,7 +82,7 @@ class Collection:
         async with self._alone:
             done = Collected()
             try:
-                await self._perform(await self.plan(is_urgent=is_urgent), done)
+                await self._perform(await self.plan(is_urgent=is_urgent), await self._builds(), done)
             finally:
                 await self._tell(done)
             return done
@@ -92,7 +90,8 @@ class Collection:
     async def remove(self, repository: Repository, reference: Tag | Digest | None) -> list[StoredImage]:
         """See draas.server.services.images.remove_images."""
         async with self._alone:
-            return await remove_images(self._images, self._use(), repository, reference, clock.now())
+            use = self._use(await self._builds())
+            return await remove_images(self._images, use, repository, reference, clock.now())
 
     def listed(self, repository: Repository | None = None) -> AsyncIterator[StoredImage]:
         """All images, or one repository's."""
@@ -100,19 +99,18 @@ class Collection:
 
     def users(self) -> dict[Reference, list[User]]:
         """Who uses which image."""
-        return images_in_use(self._see().cluster, self._policy)
+        return images_in_use(self._cluster(), self._policy)
 
-    def _use(self) -> Use:
-        seen = self._see()
-        return use_of(seen.cluster, self._policy, seen.ended)
+    def _use(self, ended: Sequence[Job]) -> Use:
+        return use_of(self._cluster(), self._policy, ended)
 
-    async def _perform(self, removals: Sequence[Removal], done: Collected) -> None:
+    async def _perform(self, removals: Sequence[Removal], ended: Sequence[Job], done: Collected) -> None:
         """Delete in order, but nothing to which something refers that turns out to stay."""
         stays: set[tuple[Repository | None, Digest | None]] = set()
-        use = self._use()
+        use = self._use(ended)
         for count, removal in enumerate(removals):
             if count % USED_AGAIN == USED_AGAIN - 1:
-                use = self._use()
+                use = self._use(ended)
             if _is_needed(removal, use, stays) or not await self._drop(removal):
                 done.kept.append(removal)
                 stays |= {(removal.repository, digest) for digest in removal.refers}
@@ -146,7 +144,7 @@ class Collection:
 
 
 def use_of(cluster: Cluster, policy: Policy, ended: Sequence[Job]) -> Use:
-    """What `cluster` uses. `ended` are the newest jobs that are over, newest first."""
+    """What `cluster` uses. `ended` are the newest builds that are over, newest first."""
     sources = {key: [user.told for user in some] for key, some in sources_in_use(cluster, ended).items()}
     return Use(images=words(images_in_use(cluster, policy)), sources=sources)
 
