@@ -96,6 +96,10 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/registries"): _VIEW,
     ("PUT", "/api/registries/{host}"): _DEPLOY,
     ("DELETE", "/api/registries/{host}"): _DEPLOY,
+    ("GET", "/api/images"): _VIEW,
+    ("GET", "/api/images/plan"): Rule(Need.VIEWER, whole=True),
+    ("POST", "/api/images/prune"): _ADMIN,
+    ("DELETE", "/api/images/{name}"): Rule(Need.ADMIN),
     ("WS", "/api/link"): Rule(Need.NODE),
     # Images; which project's, the first part of {name} says (draas.server.registry.entry). HEAD is GET without the body.
     ("GET", "/v2/"): _VIEW,
