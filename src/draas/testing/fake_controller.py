@@ -13,6 +13,7 @@ from draas.model.allocation import Allocation, AllocationId, AllocationState, Ca
 from draas.model.app import App
 from draas.model.build import Built
 from draas.model.certificate import Certificate
+from draas.model.cluster import Cluster
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
@@ -22,8 +23,8 @@ from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.store.memory import matches
@@ -133,7 +134,7 @@ class FakeController:
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
-        return sources_in_use(self._jobs.values())
+        return sources_in_use(Cluster(job for job in self._jobs.values() if job.live)).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         job = await self.job(id)

@@ -66,7 +66,7 @@ async def _create_from_form(request: Request, project: ProjectName) -> Response:
         given = form.body.model_copy(update={"source": form.digest})
         spec = to_build(given, project, sealing(controller, project, id))
         source = (repository_for(project, given.name), form.digest)
-        is_new = await blobs.size(*source) is None
+        is_new = await blobs.refresh(*source) is None
         await form.source.keep(source[0])
         try:
             reply = await controller.command(_submit(project, id, spec), render_builds.reply_created, idempotency)
@@ -101,7 +101,7 @@ def blobs_of(request: Request) -> BlobStore:
 async def _check_source(request: Request, spec: JobSpec) -> None:
     """Raises Invalid where the source is not there."""
     source = _source_of(spec)
-    if source is not None and await blobs_of(request).size(*source) is None:
+    if source is not None and await blobs_of(request).refresh(*source) is None:
         repository, digest = source
         told = f"is not there: push {digest} to {repository} first (POST /v2/{repository}/blobs/uploads/)"
         raise Invalid("the build is not valid", (Fault("source", told),))
@@ -168,7 +168,7 @@ async def cancel(request: Request, id: Id) -> Response:
 async def retry(request: Request, id: Id) -> Response:
     async def check(build: Job) -> None:
         source = _source_of(build.spec)
-        if source is not None and await blobs_of(request).size(*source) is None:
+        if source is not None and await blobs_of(request).refresh(*source) is None:
             raise Conflict(f"the source of build {id} is gone ({source[1]}): upload it again, as a new build")
 
     return await jobs.carry_out(request, RetryJob(id=id), JobKind.BUILD, render_builds.reply_build, check)
