@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from draas.lib.sealing import Sealer
+from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, Command
 from draas.model.explanation import Explanation
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
+from draas.model.node_rights import NodeRights
 from draas.model.resources import Resources
 from draas.server.services.history import History
 from draas.store.logs import LogStore
@@ -97,6 +99,10 @@ class Controller(Protocol):
 
     def default_runtime(self) -> RuntimeName:
         """For a job that asks for neither a runtime nor an image."""
+        ...
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """Which repositories `node` may read and write now."""
         ...
 
     def reserved(self, node: Node) -> Resources:
