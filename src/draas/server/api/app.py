@@ -18,10 +18,12 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
     health,
+    images,
     jobs,
     join,
     keys,
@@ -33,30 +35,58 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
-from draas.server.registry.entry import Images
 from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.images import Images
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
+from draas.server.services.images import ImageCare
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
+NOUNS = (
+    health,
+    jobs,
+    logs,
+    builds,
+    app_logs,
+    app_watch,
+    apps,
+    nodes,
+    join,
+    events,
+    keys,
+    certificates,
+    images,
+    metrics,
+    describe,
+)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
 
 def create_app(
-    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None
+    controller: Controller,
+    config: ApiConfig,
+    link: Link | None = None,
+    images: Images | None = None,
+    care: ImageCare | None = None,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too.
+    With `images` it is a registry too, whose images `care` tells of and collects.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    app.state.api = Api(
+        controller=controller,
+        config=config,
+        batches=asyncio.Semaphore(BATCHES_AT_ONCE),
+        once=Once(),
+        images=care,
+        blobs=images.blobs if images is not None else None,
+    )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)

@@ -25,21 +25,13 @@ from draas.model.node_rights import NodeRights
 from draas.server.access import ROUTES, Caller, Need, authenticate, authorize
 from draas.server.api.guard import api_of, caller_of
 from draas.server.registry.errors import Refused, render_error, render_refused
-from draas.store.blobs import BlobStore, UploadId
-from draas.store.manifests import ManifestStore
+from draas.server.registry.images import Images
+from draas.store.blobs import UploadId
 from draas.store.store import Key, StoreFailure
 
 VERSION = {
     "Docker-Distribution-API-Version": "registry/2.0"
 }  # "Legacy Docker support HTTP headers": clients may ask for it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
-    """Where images are kept."""
-
-    blobs: BlobStore
-    manifests: ManifestStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
