@@ -165,7 +165,7 @@ async def test_another_registrys_login_opens_it(
     runtime = make_runtime(docker_engine)
     image = f"{builder.login.host}/p/web@{digest}"
     try:
-        with pytest.raises(RuntimeFailure, match="give the project its login") as caught:
+        with pytest.raises(RuntimeFailure, match="the project's login") as caught:
             await runtime.prepare(assignment("true", image=image), lambda _: None)
         assert caught.value.cause is Cause.IMAGE
         other = replace(builder.login, host="elsewhere.example")

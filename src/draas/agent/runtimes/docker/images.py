@@ -54,7 +54,7 @@ def registry_of(image: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
-async def explain_pull(api: EngineApi, image: str, error: EngineError, *, has_login: bool = False) -> RuntimeFailure:
+async def explain_pull(api: EngineApi, image: str, error: EngineError) -> RuntimeFailure:
     """What went wrong, by the status of the engine's answer and by what can be looked up; its message is only quoted."""
     said = f"the engine said: {error.message}"
     registry = registry_of(image)
@@ -63,7 +63,8 @@ async def explain_pull(api: EngineApi, image: str, error: EngineError, *, has_lo
     if error.status in (401, 403, 404):
         return RuntimeFailure(
             Cause.IMAGE,
-            f"image {image!r} was not found at {registry}, or is private: check name and tag, or log in; {said}",
+            f"image {image!r} was not found at {registry}, or is private: check name and tag, or give the project a login "
+            f"(draas registries add {registry}); {said}",
         )
     free = await free_disk_bytes(api)
     if free is not None and free < FULL_DISK_BYTES:
@@ -71,11 +72,10 @@ async def explain_pull(api: EngineApi, image: str, error: EngineError, *, has_lo
             Cause.DISK,
             f"no room for image {image!r}: {free >> 20} MiB are free on this node; remove images or files; {said}",
         )
-    # What a registry with Basic authentication answers reaches us as a failure of the engine (500).
-    login = "" if has_login else ", and if it asks for a password, give the project its login (draas registries)"
     return RuntimeFailure(
         Cause.IMAGE,
-        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached{login}; {said}",
+        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached and, if the image is "
+        f"private, the project's login (draas registries add {registry}); {said}",
     )
 
 

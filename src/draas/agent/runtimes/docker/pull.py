@@ -64,7 +64,7 @@ async def pull(api: EngineApi, image: str, progress: Callable[[str], None], logi
                 if counted.on_message(read_message(line)):
                     progress(counted.sentence)
     except EngineError as error:
-        raise await explain_pull(api, image, error, has_login=login is not None) from error
+        raise await explain_pull(api, image, error) from error
     except EngineAway as error:
         raise RuntimeFailure(
             Cause.IMAGE, f"pulling image {image!r} was cut off: {error.detail}; try again when the engine runs"
