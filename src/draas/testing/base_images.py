@@ -130,7 +130,9 @@ def _apt(words: Sequence[str], cache: Path, archives: Path) -> str:
 
 def _packages(names: Sequence[str], cache: Path) -> list[str]:
     """The file names of all packages that these need."""
-    told = _apt(("--print-uris", "install", *names, *ESSENTIAL), cache, cache / "no-debs")  # what is there is not listed
+    told = _apt(
+        ("--print-uris", "install", *names, *ESSENTIAL), cache, cache / "no-debs"
+    )  # what is there is not listed
     return sorted(line.split()[1] for line in told.splitlines() if line.startswith("'"))
 
 
