@@ -340,7 +340,7 @@ class Fleet:
         return found
 
     def fitness(self, shape: Shape) -> Bools:
-        """Which rows have the runtime and satisfy the constraints."""
+        """Which rows have the role and the runtime, and satisfy the constraints."""
         kind = (shape.runtime, shape.constraints)
         found = self._fitness.get(kind)
         if found is None:
@@ -405,14 +405,12 @@ def _same_identity(old: Node, new: Node) -> bool:
     """Whether runtimes and constraints see the same node."""
     if old.facts is new.facts:
         return old.name == new.name and old.labels == new.labels
-    return (old.name, old.labels, old.facts.labels, old.facts.arch, old.facts.os, old.facts.runtimes) == (
-        new.name,
-        new.labels,
-        new.facts.labels,
-        new.facts.arch,
-        new.facts.os,
-        new.facts.runtimes,
-    )
+    return (old.name, old.labels, _offered(old)) == (new.name, new.labels, _offered(new))
+
+
+def _offered(node: Node) -> tuple[object, ...]:
+    facts = node.facts
+    return (facts.labels, facts.arch, facts.os, facts.roles, facts.runtimes)
 
 
 def _resources(column: Ints) -> Resources:

@@ -34,7 +34,6 @@ from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
 from draas.server.registry.entry import Images
 from draas.server.services.controller import Reply
-from draas.server.tls import Certificates, ensure_certificates
 from draas.store.blob_files import BlobFiles
 from draas.store.log_files import LogFiles
 from draas.store.manifest_files import ManifestFiles
@@ -44,6 +43,7 @@ from draas.wire.link import CLOSE_KEY
 
 if TYPE_CHECKING:
     from draas.server.acme.client import AcmeClient
+    from draas.server.tls import Certificates
 
 log = structlog.get_logger(__name__)
 
@@ -59,7 +59,7 @@ class Running:
 
     url: str
     admin_key: str | None
-    certificates: Certificates | None
+    certificates: "Certificates | None"
     loop: ControlLoop
     ended: asyncio.Future[BaseException]
 
@@ -143,7 +143,7 @@ def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]
     return link
 
 
-def _server(app: object, config: ServerConfig, certificates: Certificates | None) -> uvicorn.Server:
+def _server(app: object, config: ServerConfig, certificates: "Certificates | None") -> uvicorn.Server:
     own = config.certificate is not None
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -180,9 +180,11 @@ async def _wait_started(server: uvicorn.Server, serving: "asyncio.Task[object]")
             await asyncio.sleep(0.005)
 
 
-def _certificates(config: ServerConfig) -> Certificates | None:
+def _certificates(config: ServerConfig) -> "Certificates | None":
     if config.tls == "off" or is_loopback(config.host) or config.certificate is not None:
         return None
+    from draas.server.tls import ensure_certificates  # its X.509 costs 7 MB, which loopback need not spend
+
     names = {config.host, socket.gethostname(), *_own_addresses()}
     if config.advertise:
         names.add(config.advertise.split("://")[-1].rsplit(":", 1)[0].strip("[]/"))
@@ -238,7 +240,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _url(config: ServerConfig, listening: socket.socket, certificates: Certificates | None) -> str:
+def _url(config: ServerConfig, listening: socket.socket, certificates: "Certificates | None") -> str:
     if config.advertise:
         return config.advertise.rstrip("/")
     scheme = "https" if certificates is not None or config.certificate is not None else "http"

@@ -176,6 +176,7 @@ def matches(job: Job, match: JobFilter) -> bool:
     """Whether `match` lets `job` through."""
     return (
         match.project in (None, job.project)
+        and match.kind in (None, job.spec.kind)
         and match.state in (None, job.state)
         and match.name in (None, job.spec.name)
         and (match.node is None or any(match.node in (attempt.node_id, attempt.node_name) for attempt in job.attempts))

@@ -276,7 +276,9 @@ class SqlWriter:
             known = self._live.get(job.id)
             state, settled_at, body = job.state.value, settled_at_of(job), encode_job(job)
             if known is None:
-                rows.new.append((job.seq, job.id, job.project, job.spec.name, state, settled_at, body))
+                rows.new.append(
+                    (job.seq, job.id, job.project, job.spec.name, state, settled_at, body, job.spec.kind.value)
+                )
                 rows.specs.append((job.seq, encode_spec(job.spec)))
                 rows.labels.extend((name, value, job.seq) for name, value in job.spec.labels.items())
             elif settled_at is None:

@@ -8,7 +8,7 @@ from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.event import Event
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobKind, JobState
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan
 
@@ -94,6 +94,7 @@ class JobFilter:
     """Every given field must match exactly; `labels` all of them; `node` a node's name or id of any attempt."""
 
     project: str | None = None
+    kind: JobKind | None = None
     state: JobState | None = None
     name: str | None = None
     node: str | None = None

@@ -18,6 +18,7 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
@@ -39,7 +40,22 @@ from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
+NOUNS = (
+    health,
+    jobs,
+    logs,
+    builds,
+    app_logs,
+    app_watch,
+    apps,
+    nodes,
+    join,
+    events,
+    keys,
+    certificates,
+    metrics,
+    describe,
+)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
@@ -56,7 +72,13 @@ def create_app(
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    app.state.api = Api(
+        controller=controller,
+        config=config,
+        batches=asyncio.Semaphore(BATCHES_AT_ONCE),
+        once=Once(),
+        blobs=images.blobs if images is not None else None,
+    )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)

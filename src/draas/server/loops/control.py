@@ -3,7 +3,7 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 import structlog
@@ -16,16 +16,19 @@ from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.policy import Policy
 from draas.model.resources import Resources
+from draas.model.sources import sources_in_use
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
-from draas.server.services.certificates import pem_of
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
+from draas.server.services.kept_certificates import pem_of
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
@@ -246,6 +249,10 @@ class ControlLoop(TickLoop):
         """Jobs that ended longer ago than the policy keeps them, the oldest first."""
         return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
 
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        """See Controller.sources_in_use."""
+        return sources_in_use(self.control.cluster.jobs.values())
+
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
@@ -408,9 +415,15 @@ class ControlLoop(TickLoop):
                 return
             orders = self.control.full_orders(node_id)
             routes = self.control.apps.full_routes(node_id)
-            tick.then.append(lambda: welcome(orders, routes))
+            tick.then.append(lambda: welcome(self._complete(node_id, orders), routes))
 
         self._post_report(connect)
+
+    def _complete(self, node_id: NodeId, assign: Assign) -> Assign:
+        completed, failed = complete(assign, self.control.cluster.job_of, self.sealer)
+        if failed:
+            self.on_report(node_id, failed)
+        return completed
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response, StreamingResponse
 
+from draas.server.api.guard import api_of
 from draas.server.registry.entry import Call
 from draas.server.registry.errors import Refused
 from draas.server.registry.ranges import Unsatisfiable, parse_range
@@ -37,6 +38,9 @@ async def get_blob(call: Call) -> Response:
 
 async def delete_blob(call: Call) -> Response:
     """ "Deleting Blobs": end-10. Other repositories that have the blob keep it."""
+    if (call.repository, call.digest) in api_of(call.request).controller.sources_in_use():
+        told = f"{call.digest} is the source of a build that has not ended: cancel that first (GET /api/builds)"
+        raise Refused(409, "DENIED", told)
     if not await call.images.blobs.delete(call.repository, call.digest):
         raise _unknown(call)
     return Response(status_code=202)

@@ -1,6 +1,6 @@
 """The Controller protocol: all that the API asks of the controller. draas.server.loops.control implements it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -9,6 +9,7 @@ from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, Command
 from draas.model.explanation import Explanation
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
 from draas.model.resources import Resources
@@ -88,6 +89,10 @@ class Controller(Protocol):
     async def jobs(self, ids: Sequence[JobId]) -> dict[JobId, Job]: ...
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
+
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        """Blobs from which builds are made that have not ended."""
+        ...
 
     async def explain(self, id: JobId) -> Explanation: ...
 
