@@ -61,7 +61,10 @@ def test_the_same_is_known_again_and_every_difference_counts(shop: Path) -> None
     assert taken(shop)[0].inputs == first.inputs
     options = BuildOptions(args={"A": "1"})
     seen = {first.inputs, taken(shop, options)[0].inputs, taken(shop, replace(options, args={"A": "2"}))[0].inputs}
-    seen |= {taken(shop, BuildOptions(target="dev"))[0].inputs, taken(shop, BuildOptions(platform="linux/arm64"))[0].inputs}
+    seen |= {
+        taken(shop, BuildOptions(target="dev"))[0].inputs,
+        taken(shop, BuildOptions(platform="linux/arm64"))[0].inputs,
+    }
     seen |= {taken(shop, BuildOptions(bases={"python": "mine:1"}))[0].inputs}
     seen |= {taken(shop, BuildOptions(secrets={"token": "x"}))[0].inputs}
     (shop / "main.py").write_text("print(2)\n")
@@ -109,8 +112,9 @@ def test_an_archive_goes_as_it_is_and_git_not_at_all(tmp_path: Path) -> None:
     with prepared(Git(url="https://example.org/shop.git#main"), BuildOptions(cache=False)) as ready:
         assert (ready.inputs, ready.file) == ("", None)
         assert ready.body("shop") == {"name": "shop", "git": "https://example.org/shop.git#main", "cache": False}
-    with pytest.raises(click.UsageError, match="--base is for folders"), prepared(
-        Archive(path=archive), BuildOptions(bases={"python": "x"})
+    with (
+        pytest.raises(click.UsageError, match="--base is for folders"),
+        prepared(Archive(path=archive), BuildOptions(bases={"python": "x"})),
     ):
         pass
 
