@@ -20,7 +20,7 @@ from draas.server.access import (
 )
 from draas.server.api.app import check_table, create_app, routes_of
 from draas.server.api.config import ApiConfig
-from draas.server.registry.entry import Images
+from draas.server.registry.images import Images
 from draas.store.blob_files import BlobFiles
 from draas.store.manifest_files import ManifestFiles
 from draas.store.store import Write

@@ -17,7 +17,6 @@ from registry_client import RegistryClient, registry
 from draas.build.unpack import unpack
 from draas.cli.main import main
 from draas.client.api import Client
-from draas.client.images import has_image
 from draas.model.build import Built
 from draas.model.errors import Invalid
 from draas.model.image_name import Digest, Repository
@@ -179,7 +178,7 @@ async def test_what_has_not_changed_is_not_built_again(
     image = (await client.app("shop"))["image"]
     gone = await images.ask("DELETE", f"/v2/default/shop/manifests/{image.partition('@')[2]}")
     assert gone.status == 202
-    assert not await has_image(client.transport, image)
+    assert not await client.has_image(image)
     assert (await draas("deploy", str(shop))).exit_code == 0
     assert len(builder.built) == 6
 

@@ -10,6 +10,7 @@ import msgspec
 from draas.client.apps import AppCalls
 from draas.client.apps import given as _query
 from draas.client.builds import Builds
+from draas.client.images import ImageCalls
 from draas.client.output import Followed, follow_output, log_query, read_output
 from draas.client.settings import Settings, load_settings
 from draas.client.transport import Transport
@@ -36,7 +37,7 @@ ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 LONG_POLL_S = 30.0
 
 
-class Client(AppCalls):
+class Client(AppCalls, ImageCalls):
     """`async with Client() as client:` speaks to the controller of the environment or of config.toml.
 
     `patience_s` is how long a controller that is away is waited for. Methods raise DraasError.

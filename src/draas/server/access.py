@@ -93,6 +93,10 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
     ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
+    ("GET", "/api/images"): _VIEW,
+    ("GET", "/api/images/plan"): Rule(Need.VIEWER, whole=True),
+    ("POST", "/api/images/prune"): _ADMIN,
+    ("DELETE", "/api/images/{name}"): Rule(Need.ADMIN),
     ("WS", "/api/link"): Rule(Need.NODE),
     # Images; which project's, the first part of {name} says (draas.server.registry.entry). HEAD is GET without the body.
     ("GET", "/v2/"): _VIEW,

@@ -8,6 +8,7 @@ from typing import NewType, Protocol
 
 from draas.model.errors import DraasError
 from draas.model.image_name import Digest, Repository
+from draas.model.stored_image import BlobContent, BlobLink, OpenUpload
 from draas.store.store import StoreFailure
 
 UploadId = NewType("UploadId", str)
@@ -70,8 +71,12 @@ class BlobStore(Protocol):
         """Bytes of a blob; None where the repository has none such."""
         ...
 
+    async def refresh(self, repository: Repository, digest: Digest) -> int | None:
+        """The same for a push, which counts on the blob if it is there: it is fresh from now on."""
+        ...
+
     async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
-        """Those of `digests` that the repository does not have."""
+        """Those of `digests` that the repository does not have. The others are fresh from now on: a push counts on them."""
         ...
 
     def read(self, digest: Digest, first: int, length: int) -> AsyncIterator[bytes]:
@@ -84,6 +89,26 @@ class BlobStore(Protocol):
 
     async def delete(self, repository: Repository, digest: Digest) -> bool:
         """Take a blob from a repository; False where it had none such. Others that have it keep it."""
+        ...
+
+    def links(self) -> AsyncIterator[BlobLink]:
+        """Which repository has which blob, in no order; what changes meanwhile may be there or not. So are the next two."""
+        ...
+
+    def contents(self) -> AsyncIterator[BlobContent]: ...
+
+    def uploads(self) -> AsyncIterator[OpenUpload]: ...
+
+    async def drop_link(self, link: BlobLink) -> bool:
+        """Take a blob from a repository, unless it is fresher than `link` says or gone. A power cut may undo it."""
+        ...
+
+    async def drop_content(self, content: BlobContent) -> bool:
+        """Free a blob's bytes, unless a repository got it after `content` was seen. None may have it. A power cut may undo it."""
+        ...
+
+    async def drop_upload(self, upload: OpenUpload) -> bool:
+        """Drop an upload, unless it was written since or ended. A power cut may undo it."""
         ...
 
     async def close(self) -> None:

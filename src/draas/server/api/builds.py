@@ -70,7 +70,7 @@ def blobs_of(request: Request) -> BlobStore:
 async def _check_source(request: Request, spec: JobSpec) -> None:
     """Raises Invalid where the source is not there."""
     source = _source_of(spec)
-    if source is not None and await blobs_of(request).size(*source) is None:
+    if source is not None and await blobs_of(request).refresh(*source) is None:
         repository, digest = source
         told = f"is not there: push {digest} to {repository} first (POST /v2/{repository}/blobs/uploads/)"
         raise Invalid("the build is not valid", (Fault("source", told),))
@@ -137,7 +137,7 @@ async def cancel(request: Request, id: Id) -> Response:
 async def retry(request: Request, id: Id) -> Response:
     async def check(build: Job) -> None:
         source = _source_of(build.spec)
-        if source is not None and await blobs_of(request).size(*source) is None:
+        if source is not None and await blobs_of(request).refresh(*source) is None:
             raise Conflict(f"the source of build {id} is gone ({source[1]}): upload it again, as a new build")
 
     return await jobs.carry_out(request, RetryJob(id=id), JobKind.BUILD, render_builds.reply_build, check)

@@ -16,21 +16,13 @@ from draas.model.image_name import project_of_repository as project_of
 from draas.server.access import ROUTES, Caller, authenticate, authorize
 from draas.server.api.guard import api_of, caller_of
 from draas.server.registry.errors import Refused, render_error, render_refused
-from draas.store.blobs import BlobStore, UploadId
-from draas.store.manifests import ManifestStore
+from draas.server.registry.images import Images
+from draas.store.blobs import UploadId
 from draas.store.store import Key, StoreFailure
 
 VERSION = {
     "Docker-Distribution-API-Version": "registry/2.0"
 }  # "Legacy Docker support HTTP headers": clients may ask for it
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
-    """Where images are kept."""
-
-    blobs: BlobStore
-    manifests: ManifestStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
