@@ -13,6 +13,7 @@ from draas.model.allocation import Allocation, AllocationId, AllocationState, Ca
 from draas.model.app import App
 from draas.model.build import Built
 from draas.model.certificate import Certificate
+from draas.model.cluster import Cluster
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
@@ -20,11 +21,12 @@ from draas.model.explanation import Explanation, Verdict
 from draas.model.image_name import Digest, Repository
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.node_rights import NodeRights, node_rights
 from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.server.services.registries import Registries
@@ -136,7 +138,7 @@ class FakeController:
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
-        return sources_in_use(self._jobs.values())
+        return sources_in_use(Cluster(job for job in self._jobs.values() if job.live)).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         job = await self.job(id)
@@ -157,6 +159,10 @@ class FakeController:
 
     def default_runtime(self) -> RuntimeName:
         return default_runtime(self._nodes.values())
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        cluster = Cluster(jobs=self._jobs.values(), nodes=self._nodes.values(), apps=self.apps_now.all)
+        return node_rights(cluster, node)
 
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]

@@ -20,12 +20,13 @@ from draas.model.explanation import Explanation
 from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
+from draas.model.node_rights import NodeRights, node_rights
 from draas.model.policy import Policy
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.config import DockerHub
 from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
@@ -259,7 +260,7 @@ class ControlLoop(TickLoop):
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
         """See Controller.sources_in_use."""
-        return sources_in_use(self.control.cluster.jobs.values())
+        return sources_in_use(self.control.cluster).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
@@ -282,6 +283,10 @@ class ControlLoop(TickLoop):
     def default_runtime(self) -> RuntimeName:
         """For a job that asks for neither a runtime nor an image."""
         return default_runtime(self.control.cluster.nodes.values(), self.runtime_without_nodes)
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """See Controller.node_rights."""
+        return node_rights(self.control.cluster, node)
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
