@@ -134,6 +134,7 @@ class BuildRuntime:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if build.source is not None and not build.git:
                 progress("fetching the source")
+                (folder / SOURCE).unlink(missing_ok=True)
                 await self._registry.fetch(build.repository, build.source, folder / SOURCE)
         except OSError as error:
             told = f"the source cannot be kept on this node ({error.strerror}): free some room below {self._data_dir}"

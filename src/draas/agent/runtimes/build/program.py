@@ -9,7 +9,7 @@ from typing import Any
 from draas.agent.runtimes.build.buildkit import StepFailed, build_with_buildkit
 from draas.agent.runtimes.build.classic import build_with_classic, ran_out_of_memory
 from draas.agent.runtimes.build.dockerfile_names import Rewritten, rewrite_names
-from draas.agent.runtimes.build.engine import Engine, EngineSaid, auth_header
+from draas.agent.runtimes.build.engine import Engine, EngineSaid
 from draas.agent.runtimes.build.failure import BuildFailed
 from draas.agent.runtimes.build.git_source import SSH_KEY, TOKEN, fetch_source, parse_git_url
 from draas.agent.runtimes.build.group import BuildGroup
@@ -21,6 +21,7 @@ from draas.agent.runtimes.build.room import RoomWatch
 from draas.agent.runtimes.build.source_tree import Plan, explain, plan_build, size_of
 from draas.agent.runtimes.build.stopping import Stopping
 from draas.agent.runtimes.build.telling import Telling
+from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.process.cgroup_files import Limits
 from draas.build.unpack import unpack
 from draas.lib import clock
@@ -116,7 +117,7 @@ class Program:
                 for _ in self._engine.messages(
                     "POST",
                     "images/create",
-                    headers=auth_header(self._order.registry),
+                    headers=auth_headers(self._order.registry),
                     fromImage=name,
                     tag=digest or tag,
                 ):
