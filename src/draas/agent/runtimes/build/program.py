@@ -15,7 +15,7 @@ from draas.agent.runtimes.build.git_source import SSH_KEY, TOKEN, fetch_source, 
 from draas.agent.runtimes.build.group import BuildGroup
 from draas.agent.runtimes.build.group_settings import PIDS_PER_BUILD
 from draas.agent.runtimes.build.memory_watch import MemoryWatch
-from draas.agent.runtimes.build.order import SHARES, SOURCE, Order, Result
+from draas.agent.runtimes.build.order import PRIVATE, SHARES, SOURCE, TREE, Order, Result
 from draas.agent.runtimes.build.push import push_elsewhere, push_to_cluster
 from draas.agent.runtimes.build.room import RoomWatch
 from draas.agent.runtimes.build.source_tree import Plan, explain, plan_build, size_of
@@ -31,7 +31,6 @@ from draas.model.errors import DraasError, Invalid, Unavailable
 from draas.model.image_name import Tag, cluster_image
 from draas.model.resources import MIB
 
-PRIVATE, TREE = "private", "tree"  # in a build's folder
 KILLED = 137  # what a step ends with that the kernel killed
 
 
@@ -59,7 +58,8 @@ class Program:
             detail = explain(wrong) if isinstance(wrong, Invalid) else wrong.detail
             return self._result(Cause.EXIT, detail)
         finally:
-            shutil.rmtree(self._private, ignore_errors=True)
+            for folder in (self._private, self._folder / TREE):
+                shutil.rmtree(folder, ignore_errors=True)
         return Result(built=built, cpu_s=self._cpu_s, peak_memory_bytes=self._peak_bytes)
 
     def _result(self, cause: Cause, detail: str) -> Result:
