@@ -13,6 +13,7 @@ from draas.model.allocation import Allocation, AllocationId, AllocationState, Ca
 from draas.model.app import App
 from draas.model.build import Built
 from draas.model.certificate import Certificate
+from draas.model.cluster import Cluster
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
@@ -20,12 +21,15 @@ from draas.model.explanation import Explanation, Verdict
 from draas.model.image_name import Digest, Repository
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.node_rights import NodeRights, node_rights
+from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
+from draas.server.services.registries import Registries
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_apps import FakeApps
@@ -48,6 +52,7 @@ class FakeController:
         self._tokens: dict[str, JoinToken] = {}
         self.sealer = Sealer(bytes(KEY_BYTES))
         self._certificates: dict[str, Certificate] = {}
+        self._registries = Registries()
         self._answers: dict[str, tuple[str, Reply]] = {}
         self._events: list[NumberedEvent] = []
         self._changed = asyncio.Condition()
@@ -133,7 +138,7 @@ class FakeController:
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
-        return sources_in_use(self._jobs.values())
+        return sources_in_use(Cluster(job for job in self._jobs.values() if job.live)).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         job = await self.job(id)
@@ -155,6 +160,10 @@ class FakeController:
     def default_runtime(self) -> RuntimeName:
         return default_runtime(self._nodes.values())
 
+    def node_rights(self, node: NodeId) -> NodeRights:
+        cluster = Cluster(jobs=self._jobs.values(), nodes=self._nodes.values(), apps=self.apps_now.all)
+        return node_rights(cluster, node)
+
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]
         return sum(held, NOTHING)
@@ -171,9 +180,13 @@ class FakeController:
         self._certificates.update({one.host: one for one in write.certificates})
         for host in write.gone_certificates:
             self._certificates.pop(host, None)
+        self._registries.learn(write)
 
     def certificates(self) -> Sequence[Certificate]:
         return sorted(self._certificates.values(), key=lambda one: one.host)
+
+    def registries(self) -> Sequence[RegistryLogin]:
+        return self._registries.all()
 
     def key(self, digest: str) -> Key | None:
         return next((key for key in self._keys.values() if key.digest == digest), None)

@@ -23,21 +23,24 @@ from draas.server.api import (
     describe,
     events,
     health,
+    images,
     jobs,
     join,
     keys,
     logs,
     metrics,
     nodes,
+    registries,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
-from draas.server.registry.entry import Images
 from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.images import Images
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
+from draas.server.services.images import ImageCare
 
 log = structlog.get_logger(__name__)
 NOUNS = (
@@ -53,6 +56,8 @@ NOUNS = (
     events,
     keys,
     certificates,
+    registries,
+    images,
     metrics,
     describe,
 )
@@ -61,11 +66,15 @@ Link = Callable[[WebSocket], Awaitable[None]]
 
 
 def create_app(
-    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None
+    controller: Controller,
+    config: ApiConfig,
+    link: Link | None = None,
+    images: Images | None = None,
+    care: ImageCare | None = None,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too.
+    With `images` it is a registry too, whose images `care` tells of and collects.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -77,6 +86,7 @@ def create_app(
         config=config,
         batches=asyncio.Semaphore(BATCHES_AT_ONCE),
         once=Once(),
+        images=care,
         blobs=images.blobs if images is not None else None,
     )
     # Not include_router: it makes each route again on the way, where these are complete.

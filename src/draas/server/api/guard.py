@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +20,7 @@ from draas.server.api.faults import faults_of_parts
 from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
 from draas.server.services.controller import Controller, Idempotency, Reply
+from draas.server.services.images import ImageCare
 from draas.store.blobs import BlobStore
 from draas.store.store import Key, StoreFailure
 
@@ -35,6 +36,8 @@ class Api:
     config: ApiConfig
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
     once: Once
+    images: ImageCare | None = None  # of the registry, where there is one
+    prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
     blobs: BlobStore | None = None  # of the registry, where there is one
 
 
