@@ -26,7 +26,8 @@ from draas.server.acme.jws import ensure_account_key
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
 from draas.server.loops.renewals import Renewals
-from draas.server.services.certificates import check_certificate, pem_of
+from draas.server.services.certificates import check_certificate
+from draas.server.services.kept_certificates import pem_of
 from draas.store.memory import Medium, MemoryStore
 from draas.testing.app_world import an_app_spec
 from draas.testing.certificates import TestAuthority

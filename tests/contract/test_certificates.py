@@ -14,7 +14,8 @@ from draas.model.errors import Forbidden, Invalid, NotFound
 from draas.model.node import Facts
 from draas.model.policy import Policy
 from draas.server.loops.control import ControlLoop
-from draas.server.services.certificates import check_certificate, pem_of
+from draas.server.services.certificates import check_certificate
+from draas.server.services.kept_certificates import pem_of
 from draas.store.memory import Medium, MemoryStore
 from draas.store.store import Write
 from draas.testing.api import serve_api

@@ -4,8 +4,6 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import re2
-
 from draas.model.errors import Fault, Invalid
 from draas.store.logs import Line
 
@@ -41,6 +39,8 @@ def compile_grep(expression: str) -> Grep:
 
 
 def _compile(expression: str) -> Any:
+    import re2  # 2 MB that a controller spends only once somebody searches
+
     options = re2.Options()
     options.max_mem = MAX_PROGRAM_BYTES
     options.never_capture = True

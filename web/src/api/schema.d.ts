@@ -244,6 +244,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/builds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List builds, newest first */
+        get: operations["list_builds_api_builds_get"];
+        put?: never;
+        /** Build an image: from JSON, or from a form with the source in it */
+        post: operations["create_api_builds_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a build with its attempts and its image */
+        get: operations["show_api_builds__id__get"];
+        put?: never;
+        post?: never;
+        /** Forget an ended build and its output; its image stays */
+        delete: operations["delete_api_builds__id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel: a queued build never starts, a running one is stopped */
+        post: operations["cancel_api_builds__id__cancel_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/{id}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why it waits, or why it is built there */
+        get: operations["explain_api_builds__id__explain_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/{id}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Output of a build: text, or numbered events with Accept: text/event-stream */
+        get: operations["logs_api_builds__id__logs_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Build again what has ended */
+        post: operations["retry_api_builds__id__retry_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/certificates": {
         parameters: {
             query?: never;
@@ -290,6 +394,74 @@ export interface paths {
         get: operations["events_api_events_get"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Images of the registry, who uses them and which nodes have them */
+        get: operations["list_images_api_images_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a tag, an image, or a whole repository that nothing uses */
+        delete: operations["remove_api_images__name__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a prune would delete now, and why */
+        get: operations["plan_api_images_plan_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/images/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete what nothing uses and no tag names, but for what is an hour old */
+        post: operations["prune_api_images_prune_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -556,6 +728,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/registries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The logins to registries, without their passwords */
+        get: operations["list_registries_api_registries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/registries/{host}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Log a project in to a registry, so that it can pull private images, or change the login */
+        put: operations["put_registry_api_registries__host__put"];
+        post?: never;
+        /** Forget a project's login to a registry */
+        delete: operations["remove_registry_api_registries__host__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/schemas/app.json": {
         parameters: {
             query?: never;
@@ -666,7 +873,8 @@ export interface components {
     schemas: {
         /**
          * AppBody
-         * @description An app: draas.yaml has the same fields. `app` (the name) and `image` are required; in the API the name stands in the path.
+         * @description An app: draas.yaml has the same fields. `app` (the name) and one of `image` and `build` are required; in the API the name stands in
+         *     the path, and there is no `build`.
          */
         AppBody: {
             /**
@@ -679,7 +887,7 @@ export interface components {
             autoscale?: components["schemas"]["AutoscaleBody"] | null;
             /**
              * Build
-             * @description not yet: give `image`
+             * @description in draas.yaml, in place of `image`: the folder that is built, such as `.`, or fields
              * @default null
              */
             build?: string | null;
@@ -766,6 +974,38 @@ export interface components {
              * @default 10
              */
             stop_grace_s?: number;
+        };
+        /**
+         * AppBuildBody
+         * @description How the image is made, of draas.yaml alone: a source, as text, or with fields. The command line builds before it puts the app.
+         */
+        AppBuildBody: {
+            /**
+             * Args
+             * @description build arguments
+             * @default {}
+             */
+            args?: {
+                [key: string]: string;
+            };
+            /**
+             * Context
+             * @description a folder or an archive beside the file, or a git URL
+             * @default .
+             */
+            context?: string;
+            /**
+             * Dockerfile
+             * @description its path in the source; default: found, or made
+             * @default null
+             */
+            dockerfile?: string | null;
+            /**
+             * Target
+             * @description the stage to stop at
+             * @default null
+             */
+            target?: string | null;
         };
         /**
          * AppExplanationView
@@ -1028,6 +1268,325 @@ export interface components {
             min: number;
         };
         /**
+         * BuildBody
+         * @description A build: source in, image out. `name` and one of `source` and `git` are required.
+         */
+        BuildBody: {
+            /**
+             * Args
+             * @default {}
+             */
+            args?: {
+                [key: string]: string;
+            };
+            /**
+             * Cache
+             * @description false: every step runs again
+             * @default true
+             */
+            cache?: boolean;
+            /**
+             * Constraints
+             * @default []
+             */
+            constraints?: string[];
+            /**
+             * Disk Mb
+             * @description that the build may take
+             * @default 10240
+             */
+            disk_mb?: number;
+            /**
+             * Dockerfile
+             * @description its path in `folder`; default: found, or made
+             * @default
+             */
+            dockerfile?: string;
+            /**
+             * Folder
+             * @description the part of the source to build; default: found, or all of it
+             * @default
+             */
+            folder?: string;
+            /**
+             * Git
+             * @description a URL, with #BRANCH, #TAG or #COMMIT where wanted
+             * @default null
+             */
+            git?: string | null;
+            /**
+             * Labels
+             * @default {}
+             */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Name
+             * @description the app's; the image becomes PROJECT/NAME
+             */
+            name: string;
+            /**
+             * Node
+             * @description short for the constraint `node.name == …`
+             * @default null
+             */
+            node?: string | null;
+            /**
+             * Platform
+             * @description such as linux/arm64; only nodes of this architecture build it. Default: any node's own
+             * @default null
+             */
+            platform?: string | null;
+            /**
+             * Priority
+             * @description larger runs earlier
+             * @default 50
+             */
+            priority?: number;
+            /** @default null */
+            resources?: components["schemas"]["BuildResourcesBody"] | null;
+            /**
+             * Retries
+             * @default 0
+             */
+            retries?: number;
+            /**
+             * Secrets
+             * @description by id; for RUN --mount=type=secret,id=ID. Kept encrypted, in no layer, and never shown again
+             * @default {}
+             */
+            secrets?: {
+                [key: string]: string;
+            };
+            /**
+             * Source
+             * @description a zip, tar or tar.gz: the digest of a blob that was pushed to PROJECT/NAME
+             * @default null
+             */
+            source?: string | null;
+            /**
+             * Tags
+             * @description that name the image besides its digest
+             * @default []
+             */
+            tags?: string[];
+            /**
+             * Target
+             * @description the stage to stop at
+             * @default null
+             */
+            target?: string | null;
+            /**
+             * Timeout S
+             * @description counted from the start of an attempt
+             * @default 1800
+             */
+            timeout_s?: number;
+        };
+        /**
+         * BuildList
+         * @description Builds, newest first. `next` is the cursor of the following page, `total` counts all that match.
+         */
+        BuildList: {
+            /** Items */
+            items: components["schemas"]["BuildSummary"][];
+            /** Next */
+            next: string | null;
+            /** Total */
+            total: number;
+        };
+        /**
+         * BuildResourcesBody
+         * @description What the build may use of its machine, and what is reserved for it. `memory_mb` counts 1,048,576 bytes.
+         */
+        BuildResourcesBody: {
+            /**
+             * Cpu Cores
+             * @default 1
+             */
+            cpu_cores?: number;
+            /**
+             * Gpus
+             * @default 0
+             */
+            gpus?: number;
+            /**
+             * Memory Mb
+             * @default 1024
+             */
+            memory_mb?: number;
+        };
+        /**
+         * BuildSummary
+         * @description A build as lists show it. `node`, `started_at`, `exit_code` and `cause` are those of its latest attempt.
+         *
+         *     `image`, `kind` (what was recognised), `dockerfile` (the text, where one was made), `port`, `size_bytes` and `pushed` are
+         *     there when it has succeeded; `platform` is what was asked for until then. `secrets` has their ids: nobody sees their values again.
+         */
+        BuildSummary: {
+            /** Args */
+            args: {
+                [key: string]: string;
+            };
+            /** Attempt Count */
+            attempt_count: number;
+            /** Cache */
+            cache: boolean;
+            /** Cause */
+            cause: string;
+            /** Constraints */
+            constraints: string[];
+            /** Created At */
+            created_at: string;
+            /** Disk Mb */
+            disk_mb: number;
+            /** Dockerfile */
+            dockerfile: string;
+            /** Dockerfile Path */
+            dockerfile_path: string;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Folder */
+            folder: string;
+            /** Git */
+            git: string | null;
+            /** Id */
+            id: string;
+            /** Image */
+            image: string | null;
+            /** Kind */
+            kind: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Node */
+            node: string | null;
+            /** Platform */
+            platform: string;
+            /** Port */
+            port: number | null;
+            /** Priority */
+            priority: number;
+            /** Project */
+            project: string;
+            /** Pushed */
+            pushed: string[];
+            /** Queued At */
+            queued_at: string | null;
+            /** Reason */
+            reason: string;
+            /** Repository */
+            repository: string;
+            resources: components["schemas"]["ResourcesView"];
+            /** Retries */
+            retries: number;
+            /** Secrets */
+            secrets: string[];
+            /** Size Bytes */
+            size_bytes: number;
+            source: components["schemas"]["SourceView"] | null;
+            /** Started At */
+            started_at: string | null;
+            /** State */
+            state: string;
+            /** Tags */
+            tags: string[];
+            /** Target */
+            target: string;
+            /** Timeout S */
+            timeout_s: number | null;
+        };
+        /**
+         * BuildView
+         * @description A build with its attempts, oldest first.
+         */
+        BuildView: {
+            /** Args */
+            args: {
+                [key: string]: string;
+            };
+            /** Attempt Count */
+            attempt_count: number;
+            /** Attempts */
+            attempts: components["schemas"]["AttemptView"][];
+            /** Cache */
+            cache: boolean;
+            /** Cause */
+            cause: string;
+            /** Constraints */
+            constraints: string[];
+            /** Created At */
+            created_at: string;
+            /** Disk Mb */
+            disk_mb: number;
+            /** Dockerfile */
+            dockerfile: string;
+            /** Dockerfile Path */
+            dockerfile_path: string;
+            /** Exit Code */
+            exit_code: number | null;
+            /** Finished At */
+            finished_at: string | null;
+            /** Folder */
+            folder: string;
+            /** Git */
+            git: string | null;
+            /** Id */
+            id: string;
+            /** Image */
+            image: string | null;
+            /** Kind */
+            kind: string;
+            /** Labels */
+            labels: {
+                [key: string]: string;
+            };
+            /** Name */
+            name: string;
+            /** Node */
+            node: string | null;
+            /** Platform */
+            platform: string;
+            /** Port */
+            port: number | null;
+            /** Priority */
+            priority: number;
+            /** Project */
+            project: string;
+            /** Pushed */
+            pushed: string[];
+            /** Queued At */
+            queued_at: string | null;
+            /** Reason */
+            reason: string;
+            /** Repository */
+            repository: string;
+            resources: components["schemas"]["ResourcesView"];
+            /** Retries */
+            retries: number;
+            /** Secrets */
+            secrets: string[];
+            /** Size Bytes */
+            size_bytes: number;
+            source: components["schemas"]["SourceView"] | null;
+            /** Started At */
+            started_at: string | null;
+            /** State */
+            state: string;
+            /** Tags */
+            tags: string[];
+            /** Target */
+            target: string;
+            /** Timeout S */
+            timeout_s: number | null;
+        };
+        /**
          * CanaryBody
          * @description The first part of a roll-out, which waits for `draas apps canary`.
          */
@@ -1160,6 +1719,42 @@ export interface components {
             rollback?: "auto" | "off";
         };
         /**
+         * ImageView
+         * @description An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
+         *
+         *     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
+         */
+        draas__wire__image_views__ImageView: {
+            /** Digest */
+            digest: string;
+            /** Nodes */
+            nodes: string[];
+            /** Platforms */
+            platforms: number;
+            /** Pushed At */
+            pushed_at: string;
+            /** Repository */
+            repository: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
+            /** Used By */
+            used_by: string[];
+        };
+        /**
+         * ImageView
+         * @description An image that a node has.
+         */
+        draas__wire__views__ImageView: {
+            /** Id */
+            id: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
+        };
+        /**
          * EmptyBody
          * @description Nothing: an empty body will do as well.
          */
@@ -1287,16 +1882,16 @@ export interface components {
             redirect?: boolean;
         };
         /**
-         * ImageView
-         * @description An image that a node has.
+         * ImageList
+         * @description Images by repository, newest first.
          */
-        ImageView: {
-            /** Id */
-            id: string;
-            /** Size Bytes */
-            size_bytes: number;
-            /** Tags */
-            tags: string[];
+        ImageList: {
+            /** Items */
+            items: components["schemas"]["draas__wire__image_views__ImageView"][];
+            /** Next */
+            next: string | null;
+            /** Total */
+            total: number;
         };
         /**
          * IngressView
@@ -1777,7 +2372,7 @@ export interface components {
             /** Id */
             id: string;
             /** Images */
-            images: components["schemas"]["ImageView"][];
+            images: components["schemas"]["draas__wire__views__ImageView"][];
             ingress: components["schemas"]["IngressView"] | null;
             /** Joined At */
             joined_at: string | null;
@@ -1813,6 +2408,8 @@ export interface components {
             app: string;
             /** Changes */
             changes: components["schemas"]["ChangeView"][];
+            /** Project */
+            project: string;
             /** Release */
             release: boolean;
             /** Restarts */
@@ -1852,6 +2449,48 @@ export interface components {
              * @default null
              */
             name?: string | null;
+        };
+        /**
+         * RegistryBody
+         * @description A login to a registry. The password (or access token) is kept encrypted and is never shown again.
+         */
+        RegistryBody: {
+            /** Password */
+            password: string;
+            /**
+             * Project
+             * @description default: the key's own, or `default`
+             * @default null
+             */
+            project?: string | null;
+            /** Username */
+            username: string;
+        };
+        /**
+         * RegistryList
+         * @description Logins, by project and host.
+         */
+        RegistryList: {
+            /** Items */
+            items: components["schemas"]["RegistryView"][];
+            /** Next */
+            next: string | null;
+            /** Total */
+            total: number;
+        };
+        /**
+         * RegistryView
+         * @description A project's login to a registry, without its password.
+         */
+        RegistryView: {
+            /** Created At */
+            created_at: string;
+            /** Host */
+            host: string;
+            /** Project */
+            project: string;
+            /** Username */
+            username: string;
         };
         /**
          * ReleaseBrief
@@ -1913,6 +2552,38 @@ export interface components {
             spec: components["schemas"]["SpecView"];
             /** State */
             state: string;
+        };
+        /**
+         * RemovalList
+         * @description What a collection deletes, in order.
+         */
+        RemovalList: {
+            /** Freed Bytes */
+            freed_bytes: number;
+            /** Items */
+            items: components["schemas"]["RemovalView"][];
+            /** Next */
+            next: string | null;
+            /** Total */
+            total: number;
+        };
+        /**
+         * RemovalView
+         * @description Something that goes, or went: an image, a blob (a source, or of a push that broke off) or an upload. `node` null: the controller's.
+         */
+        RemovalView: {
+            /** Freed Bytes */
+            freed_bytes: number;
+            /** Kind */
+            kind: string;
+            /** Name */
+            name: string;
+            /** Node */
+            node: string | null;
+            /** Reason */
+            reason: string;
+            /** Tags */
+            tags: string[];
         };
         /**
          * ReplicaList
@@ -2179,6 +2850,14 @@ export interface components {
             url: string;
             /** Version */
             version: string;
+        };
+        /**
+         * SourceView
+         * @description What is built: a blob of PROJECT/NAME.
+         */
+        SourceView: {
+            /** Digest */
+            digest: string;
         };
         /**
          * SpecView
@@ -3640,6 +4319,690 @@ export interface operations {
             };
         };
     };
+    list_builds_api_builds_get: {
+        parameters: {
+            query?: {
+                /** @description `next` of the page before */
+                cursor?: number | null;
+                label?: string[];
+                limit?: number;
+                name?: string | null;
+                /** @description name or id of a node that any attempt was on */
+                node?: string | null;
+                project?: string | null;
+                state?: components["schemas"]["JobState"] | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildList"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    create_api_builds_post: {
+        parameters: {
+            query?: {
+                /** @description default: the key's own, or `default` */
+                project?: string;
+            };
+            header?: {
+                /** @description A repeated request with the same key is answered like the first and does nothing */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BuildBody"];
+                "multipart/form-data": {
+                    /** Format: binary */
+                    source: string;
+                    spec: components["schemas"]["BuildBody"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    show_api_builds__id__get: {
+        parameters: {
+            query?: {
+                /** @description answer when the job has ended, or after this many seconds */
+                wait_s?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    delete_api_builds__id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    cancel_api_builds__id__cancel_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key is answered like the first and does nothing */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    explain_api_builds__id__explain_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplanationView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    logs_api_builds__id__logs_get: {
+        parameters: {
+            query?: {
+                /** @description default: the latest */
+                attempt?: number | null;
+                follow?: boolean;
+                /** @description a regular expression (RE2) that lines must match */
+                grep?: string | null;
+                /** @description RFC 3339, Unix seconds, or an age such as 10m */
+                since?: string | null;
+                stream?: ("stdout" | "stderr" | "notice") | null;
+                /** @description only the last N lines that match */
+                tail?: number | null;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/event-stream": unknown;
+                    "text/plain": unknown;
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    retry_api_builds__id__retry_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key is answered like the first and does nothing */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuildView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     list_certificates_api_certificates_get: {
         parameters: {
             query?: never;
@@ -3885,6 +5248,288 @@ export interface operations {
             };
             /** @description The key's role does not allow it */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    list_images_api_images_get: {
+        parameters: {
+            query?: {
+                /** @description PROJECT/NAME: this one's only */
+                repository?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    remove_api_images__name__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description PROJECT/NAME, PROJECT/NAME:TAG or PROJECT/NAME@DIGEST */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageList"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    plan_api_images_plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalList"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    prune_api_images_prune_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeated request with the same key is answered like the first and does nothing */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["EmptyBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovalList"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The object's state does not allow it */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5493,6 +7138,222 @@ export interface operations {
             };
             /** @description The key's role does not allow it */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    list_registries_api_registries_get: {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryList"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    put_registry_api_registries__host__put: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description HOST or HOST:PORT as image names have it; Docker Hub is docker.io */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegistryBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistryView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    remove_registry_api_registries__host__delete: {
+        parameters: {
+            query?: {
+                project?: string | null;
+            };
+            header?: never;
+            path: {
+                /** @description HOST or HOST:PORT as image names have it; Docker Hub is docker.io */
+                host: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -19,16 +19,19 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
     health,
+    images,
     jobs,
     join,
     keys,
     logs,
     metrics,
     nodes,
+    registries,
     session,
 )
 from draas.server.api.config import ApiConfig
@@ -36,10 +39,12 @@ from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
 from draas.server.attempts import Attempts
-from draas.server.registry.entry import Images
 from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.images import Images
+from draas.server.registry.platforms import Platforms
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
+from draas.server.services.images import ImageCare
 from draas.server.web.routes import BUILT, web_routes
 
 log = structlog.get_logger(__name__)
@@ -47,6 +52,7 @@ NOUNS = (
     health,
     jobs,
     logs,
+    builds,
     app_logs,
     app_watch,
     apps,
@@ -55,6 +61,8 @@ NOUNS = (
     events,
     keys,
     certificates,
+    registries,
+    images,
     metrics,
     session,
     describe,
@@ -64,11 +72,16 @@ Link = Callable[[WebSocket], Awaitable[None]]
 
 
 def create_app(
-    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None, web: Path = BUILT
+    controller: Controller,
+    config: ApiConfig,
+    link: Link | None = None,
+    images: Images | None = None,
+    care: ImageCare | None = None,
+    web: Path = BUILT,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too. `web` is the folder of the built dashboard.
+    With `images` it is a registry too, whose images `care` tells of and collects. `web` is the folder of the built dashboard.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -81,6 +94,9 @@ def create_app(
         batches=asyncio.Semaphore(BATCHES_AT_ONCE),
         once=Once(),
         attempts=Attempts(),
+        images=care,
+        blobs=images.blobs if images is not None else None,
+        platforms=Platforms(images) if images is not None else None,
     )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:

@@ -16,7 +16,7 @@ from draas.server.api.bodies import parse, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import GuardedRoute, api_of, json_response
 from draas.server.api.render import encode, render_list
-from draas.server.services.certificates import certificate_event, check_certificate, check_host
+from draas.server.services.kept_certificates import certificate_event, check_host
 from draas.store.store import Write
 from draas.wire.api import CertificateBody
 from draas.wire.views import CertificateList, CertificateView
@@ -42,6 +42,8 @@ async def list_certificates(request: Request) -> Response:
     openapi_extra=body(CertificateBody, idempotent=False),
 )
 async def put_certificate(request: Request, host: Host) -> Response:
+    from draas.server.services.certificates import check_certificate  # its X.509 costs 7 MB, for those that give some
+
     controller, given = api_of(request).controller, parse(CertificateBody, await read_body(request))
     certificate = check_certificate(host, given.chain, given.key, clock.now(), controller.sealer)
     events = (certificate_event("certificate.put", certificate, clock.now()),)

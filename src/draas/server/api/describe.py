@@ -14,7 +14,7 @@ from draas.server.access import ROUTES, Need
 from draas.server.api.document import answers
 from draas.server.api.guard import GuardedRoute, json_response
 from draas.server.api.render import encode
-from draas.wire import api, app_body
+from draas.wire import api, app_body, build_body
 from draas.wire.app_views import AppLogLineView
 from draas.wire.views import EventView, LogLineView, ProblemView
 
@@ -69,7 +69,7 @@ def _own_schemas() -> dict[str, Any]:
     """Of the bodies that routes validate from raw bytes, of problem documents, and of what streams are made of."""
     models = [
         model
-        for module in (api, app_body)
+        for module in (api, app_body, build_body)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
     ]

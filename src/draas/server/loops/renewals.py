@@ -15,7 +15,8 @@ from draas.scheduler.renewals import Tried, due_hosts, fail
 from draas.server.acme.client import AcmeClient, AcmeTrouble
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
-from draas.server.services.certificates import certificate_event, check_certificate
+from draas.server.services.certificates import check_certificate
+from draas.server.services.kept_certificates import certificate_event
 from draas.store.store import Write
 
 log = structlog.get_logger(__name__)

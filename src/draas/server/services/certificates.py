@@ -1,4 +1,4 @@
-"""Certificates: a chain and a key judged before they are kept, and made one for the ingresses."""
+"""Certificates: a chain and a key judged before they are kept."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -9,24 +9,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
-from draas.lib.clock import rfc3339
 from draas.lib.sealing import Sealer
 from draas.model.certificate import Certificate, Source
 from draas.model.errors import Fault, Invalid
-from draas.model.event import Event
-from draas.model.host_name import MAX_HOST, WILDCARD, covers, is_host_name
+from draas.model.host_name import MAX_HOST, covers
+from draas.server.services.kept_certificates import about, check_host
 
 MAX_CHAIN = 10
 _AUTHORITY_FIRST = "must begin with the certificate of the host itself, then its issuer's, and so on"
-
-
-def check_host(host: str) -> str:
-    """`host` (or *.DOMAIN) in lower case. Raises Invalid."""
-    name = host.lower().removesuffix(".")
-    if not is_host_name(name.removeprefix(WILDCARD)):
-        told = "must be a host name such as shop.example.org, or *.example.org"
-        raise Invalid("the certificate is not valid", (Fault("host", told),))
-    return name
 
 
 def check_certificate(
@@ -57,26 +47,6 @@ def check_certificate(
         expires_at=leaf.not_valid_after_utc.timestamp(),
         source=source,
     )
-
-
-def pem_of(certificate: Certificate, sealer: Sealer) -> str:
-    """Chain and key in one, as proxies want them. Raises Unsealable."""
-    return certificate.chain + sealer.open(certificate.sealed_key, about(certificate.host)).decode()
-
-
-def certificate_event(kind: str, certificate: Certificate, now: float) -> Event:
-    """What people are told of it."""
-    detail = {
-        "issuer": certificate.issuer,
-        "expires_at": rfc3339(certificate.expires_at),
-        "source": certificate.source.value,
-    }
-    return Event(at=now, kind=kind, subject=certificate.host, detail=detail)
-
-
-def about(host: str) -> str:
-    """To what a sealed key is bound."""
-    return f"certificate {host}"
 
 
 def _load_chain(chain: str, faults: list[Fault]) -> list[x509.Certificate]:

@@ -10,6 +10,7 @@ import { bytes } from '../../lib/amounts';
 import { Answer } from '../../ui/states';
 
 const HEIGHT = 150;
+const HOUR_S = 3600; // all that the controller keeps; a machine that has just joined fills the end of it
 
 interface ChartProps {
   label: string;
@@ -39,7 +40,10 @@ function Chart({ label, times, values, most, tell }: ChartProps) {
         height: HEIGHT,
         legend: { show: false },
         cursor: { y: false },
-        scales: { y: { range: (_plot, _low, high) => [0, most ?? Math.max(high * 1.15, 0.1)] } },
+        scales: {
+          x: { range: (_plot, low, high) => [Math.min(low, high - HOUR_S), high] },
+          y: { range: (_plot, _low, high) => [0, most ?? Math.max(high * 1.15, 0.1)] },
+        },
         series: [
           {},
           {
