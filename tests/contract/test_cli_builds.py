@@ -374,6 +374,8 @@ async def test_builds_are_listed_shown_and_read(draas: Draas, client: Client, bu
     assert logs.stderr == "Step 2/2 : RUN make\nmake: *** no rule\n"
     assert (await draas("builds", "logs", good, "--grep", "RUN")).stderr == "Step 2/2 : RUN make\n"
     assert [(await draas("builds", "logs", "-f", id)).exit_code for id in (good, bad)] == [0, 1]
+    assert "the fake controller places nothing" in (await draas("explain", good)).stdout
+    assert f"{good} is a build: draas builds logs {good}" in (await draas("logs", good)).stderr
     builder.exit_code = 0
     assert (await draas("builds", "retry", bad)).stdout == f"{bad} queued\n"
     assert (await client.builds.wait(bad, timeout_s=TIMEOUT_S))["state"] == "succeeded"
