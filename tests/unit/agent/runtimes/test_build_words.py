@@ -17,7 +17,6 @@ from draas.agent.runtimes.build.order import Engine, Order, Result, read_result,
 from draas.agent.runtimes.build.room import Disk, check_room
 from draas.agent.runtimes.process.cgroup_files import Limits
 from draas.agent.runtimes.runtime import Exited, RuntimeFailure
-from draas.agent.shell.journal import Journal
 from draas.model.allocation import AllocationState, Cause
 from draas.model.build import Built
 from draas.model.errors import Invalid
@@ -219,19 +218,11 @@ def test_the_order_is_gone_once_taken(tmp_path: Path) -> None:
     assert read_result(tmp_path) == Result(cause=Cause.DISK, detail="full")
 
 
-def test_no_secret_of_a_build_is_in_the_process_that_is_started_nor_in_the_journal(tmp_path: Path) -> None:
+def test_no_secret_of_a_build_is_in_the_process_that_is_started() -> None:
     hub, login = (Login(host="docker.io", username="u", password=f"hidden-{number}") for number in (2, 3))
     build = msgspec.structs.replace(BUILD, secrets={"a": "hidden-1"}, also_push={"docker.io/x/y:1": hub})
     assignment = msgspec.structs.replace(an_assignment(), build=build, logins=(login,))
     assert "hidden" not in str(msgspec.to_builtins(host_assignment(assignment, Path("/b"))))
-    journal = Journal(tmp_path / "journal")
-    journal.put(assignment)
-    journal.close()
-    assert b"hidden" not in (tmp_path / "journal").read_bytes()
-    kept = Journal(tmp_path / "journal").get(assignment.id)
-    assert kept is not None
-    assert kept.build is not None
-    assert kept.build.repository == "p/web"
 
 
 def test_ends() -> None:

@@ -15,8 +15,10 @@ from draas.agent.runtimes.build.finding import find_engine
 from draas.agent.runtimes.build.group import BuildGroup
 from draas.agent.runtimes.build.order import (
     ORDER,
+    PRIVATE,
     SHARES,
     SOURCE,
+    TREE,
     Builder,
     Engine,
     Order,
@@ -27,6 +29,7 @@ from draas.agent.runtimes.build.order import (
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
 from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
+from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.image_name import Digest, Repository
 from draas.model.job import RuntimeName
@@ -40,6 +43,7 @@ NO_REPLICAS = "a build ends: deploy the image that it makes"
 OWN_MEMORY_BYTES = 512 * MIB
 LEAST_CPU_MILLIS = 500  # with less it would take seconds to begin, and to end when told to
 VERSION_TIMEOUT_S = 5.0
+LOOK_AGAIN_S = 60.0  # for what was missing: its owner may have installed it
 
 
 class ClusterRegistry(Protocol):
@@ -74,6 +78,7 @@ class BuildRuntime:
         self._engine: Engine | None = None
         self._missing = ""
         self._looking = asyncio.Lock()
+        self._looked_at = 0.0
         self._locks: dict[AllocationId, asyncio.Lock] = {}
         self._mine: set[AllocationId] = set()  # whose folders this process made: not left behind by one before it
 
@@ -102,8 +107,10 @@ class BuildRuntime:
             except (EngineAway, EngineError) as error:
                 self._engine, self._missing = None, f"Docker Engine is not running: {error}"
                 return None
-            if self._engine is None or self._engine.version != version["Version"]:
+            known = self._engine is not None and self._engine.version == version["Version"]
+            if not known or (self._missing and clock.monotonic() - self._looked_at > LOOK_AGAIN_S):
                 self._engine, self._missing = await find_engine(self._api, self._forced)
+                self._looked_at = clock.monotonic()
             return self._engine
 
     async def images(self) -> tuple[Image, ...]:
@@ -134,6 +141,7 @@ class BuildRuntime:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if build.source is not None and not build.git:
                 progress("fetching the source")
+                (folder / SOURCE).unlink(missing_ok=True)
                 await self._registry.fetch(build.repository, build.source, folder / SOURCE)
         except OSError as error:
             told = f"the source cannot be kept on this node ({error.strerror}): free some room below {self._data_dir}"
@@ -186,7 +194,7 @@ class BuildRuntime:
             ended = await self._host.wait(id)
         finally:
             await self._settle()
-        return render_ended(ended, await asyncio.to_thread(read_result, self._folder(id)))
+        return render_ended(ended, await asyncio.to_thread(_end_of, self._folder(id)))
 
     async def _settle(self) -> None:
         """What a killed program could not do: give back its share of the limits."""
@@ -244,6 +252,15 @@ class BuildRuntime:
 
     async def close(self) -> None:
         await self._host.close()
+
+
+def _end_of(folder: Path) -> Result | None:
+    """The program's word on its end; what a killed one could not remove goes, as there are passwords in it."""
+    for name in (PRIVATE, TREE):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in (ORDER, SOURCE):
+        (folder / name).unlink(missing_ok=True)
+    return read_result(folder)
 
 
 def check_order(build: BuildOrder, engine: Engine) -> None:

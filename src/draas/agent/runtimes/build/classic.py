@@ -15,6 +15,7 @@ from draas.agent.runtimes.build.log_text import clean
 from draas.agent.runtimes.build.order import Order
 from draas.agent.runtimes.build.source_tree import Plan
 from draas.agent.runtimes.build.telling import Telling
+from draas.agent.runtimes.docker.container_body import ALLOCATION
 from draas.build.context import Found, find_context
 from draas.build.ignore import DOCKERIGNORE
 from draas.build.pack import pack
@@ -100,4 +101,4 @@ def ran_out_of_memory(engine: Engine, since: float, until: float) -> bool:
     """Whether a container that is no allocation's was killed for want of memory in between."""
     wanted = json.dumps({"type": ["container"], "event": ["oom"]})
     events = engine.messages("GET", "events", headers={}, since=f"{since:.9f}", until=f"{until:.9f}", filters=wanted)
-    return any("draas.allocation" not in event["Actor"]["Attributes"] for event in events)
+    return any(ALLOCATION not in event["Actor"]["Attributes"] for event in events)

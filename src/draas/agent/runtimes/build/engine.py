@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from draas.agent.runtimes.build.failure import BuildFailed
 from draas.agent.runtimes.build.stopping import Stopping
+from draas.agent.runtimes.docker.registry_auth import registry_key
 from draas.model.allocation import Cause
 from draas.model.login import Login
 
 VERSION = "1.41"
 CALL_TIMEOUT_S = 60.0
-HUB, HUB_KEY = "docker.io", "https://index.docker.io/v1/"  # what Docker's own files call it
 
 
 class EngineSaid(Exception):
@@ -122,27 +122,16 @@ def _message(body: bytes) -> str:
         return text or "no message"
 
 
-def auth_header(login: Login | None) -> dict[str, str]:
-    """X-Registry-Auth for one push or pull."""
-    told = {"username": login.username, "password": login.password, "serveraddress": login.host} if login else {}
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(told).encode()).decode()}
-
-
 def config_header(logins: Iterable[Login]) -> dict[str, str]:
     """X-Registry-Config: all that a classic build may pull with."""
-    told = {key_of(one.host): {"username": one.username, "password": one.password} for one in logins}
+    told = {registry_key(one.host): {"username": one.username, "password": one.password} for one in logins}
     return {"X-Registry-Config": base64.urlsafe_b64encode(json.dumps(told).encode()).decode()}
 
 
 def docker_config(logins: Iterable[Login]) -> str:
     """The text of a config.json with these logins."""
     auths = {
-        key_of(one.host): {"auth": base64.b64encode(f"{one.username}:{one.password}".encode()).decode()}
+        registry_key(one.host): {"auth": base64.b64encode(f"{one.username}:{one.password}".encode()).decode()}
         for one in logins
     }
     return json.dumps({"auths": auths})
-
-
-def key_of(host: str) -> str:
-    """How Docker's files name a registry."""
-    return HUB_KEY if host == HUB else host

@@ -22,8 +22,8 @@ class MemoryWatch:
         folder = group.folders["memory"]
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         control = os.open(f"{folder}/memory.oom_control", os.O_RDONLY)
-        try:
-            group.write(Setting("memory", "cgroup.event_control", f"{self._event} {control}"))
+        try:  # a kernel without it leaves the build with its limit, and with a step that ended with 137
+            group.write(Setting("memory", "cgroup.event_control", f"{self._event} {control}", optional=True))
         finally:
             os.close(control)
 

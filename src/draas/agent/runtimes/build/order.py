@@ -12,6 +12,10 @@ from draas.model.login import Login
 from draas.wire.link import BuildOrder
 
 ORDER, RESULT, SOURCE = "order", "result", "source"  # files in a build's folder
+PRIVATE, TREE = (
+    "private",
+    "tree",
+)  # folders there, until the build ends: what it needs that nobody may see, and the unpacked source
 SHARES = "shares"  # a folder beside that of all builds' folders
 
 Builder = Literal["buildkit", "classic"]

@@ -9,18 +9,19 @@ from typing import Any
 from draas.agent.runtimes.build.buildkit import StepFailed, build_with_buildkit
 from draas.agent.runtimes.build.classic import build_with_classic, ran_out_of_memory
 from draas.agent.runtimes.build.dockerfile_names import Rewritten, rewrite_names
-from draas.agent.runtimes.build.engine import Engine, EngineSaid, auth_header
+from draas.agent.runtimes.build.engine import Engine, EngineSaid
 from draas.agent.runtimes.build.failure import BuildFailed
 from draas.agent.runtimes.build.git_source import SSH_KEY, TOKEN, fetch_source, parse_git_url
 from draas.agent.runtimes.build.group import BuildGroup
 from draas.agent.runtimes.build.group_settings import PIDS_PER_BUILD
 from draas.agent.runtimes.build.memory_watch import MemoryWatch
-from draas.agent.runtimes.build.order import SHARES, SOURCE, Order, Result
+from draas.agent.runtimes.build.order import PRIVATE, SHARES, SOURCE, TREE, Order, Result
 from draas.agent.runtimes.build.push import push_elsewhere, push_to_cluster
 from draas.agent.runtimes.build.room import RoomWatch
 from draas.agent.runtimes.build.source_tree import Plan, explain, plan_build, size_of
 from draas.agent.runtimes.build.stopping import Stopping
 from draas.agent.runtimes.build.telling import Telling
+from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.process.cgroup_files import Limits
 from draas.build.unpack import unpack
 from draas.lib import clock
@@ -30,7 +31,6 @@ from draas.model.errors import DraasError, Invalid, Unavailable
 from draas.model.image_name import Tag, cluster_image
 from draas.model.resources import MIB
 
-PRIVATE, TREE = "private", "tree"  # in a build's folder
 KILLED = 137  # what a step ends with that the kernel killed
 
 
@@ -58,7 +58,8 @@ class Program:
             detail = explain(wrong) if isinstance(wrong, Invalid) else wrong.detail
             return self._result(Cause.EXIT, detail)
         finally:
-            shutil.rmtree(self._private, ignore_errors=True)
+            for folder in (self._private, self._folder / TREE):
+                shutil.rmtree(folder, ignore_errors=True)
         return Result(built=built, cpu_s=self._cpu_s, peak_memory_bytes=self._peak_bytes)
 
     def _result(self, cause: Cause, detail: str) -> Result:
@@ -117,7 +118,7 @@ class Program:
                 for _ in self._engine.messages(
                     "POST",
                     "images/create",
-                    headers=auth_header(self._order.registry),
+                    headers=auth_headers(self._order.registry),
                     fromImage=name,
                     tag=digest or tag,
                 ):

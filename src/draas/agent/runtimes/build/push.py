@@ -1,10 +1,11 @@
 """Pushing a built image, by the engine: to the cluster's registry, which gives its digest, and to others."""
 
 from draas.agent.runtimes.build.classic import lines_of
-from draas.agent.runtimes.build.engine import Engine, EngineSaid, auth_header
+from draas.agent.runtimes.build.engine import Engine, EngineSaid
 from draas.agent.runtimes.build.failure import BuildFailed
 from draas.agent.runtimes.build.stopping import Stopping
 from draas.agent.runtimes.build.telling import Telling
+from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.model.allocation import Cause
 from draas.model.image_name import Digest, parse_digest
 from draas.model.login import Login
@@ -51,7 +52,7 @@ def push(engine: Engine, image_id: str, name: str, tag: str, login: Login, tell:
     """Once. Raises EngineSaid."""
     engine.call("POST", f"images/{image_id}/tag", repo=name, tag=tag)
     digest = ""
-    for message in engine.messages("POST", f"images/{name}/push", headers=auth_header(login), tag=tag):
+    for message in engine.messages("POST", f"images/{name}/push", headers=auth_headers(login), tag=tag):
         for line in lines_of(message):
             tell(line)
         digest = str((message.get("aux") or {}).get("Digest", digest))
