@@ -5,15 +5,16 @@ import json
 from collections.abc import Iterable
 
 from draas.model.login import Login
-from draas.model.registry import DOCKER_HUB
 
 HEADER = "X-Registry-Auth"
+DOCKER_HUB = "docker.io"
+_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _HUB_ADDRESS = "https://index.docker.io/v1/"  # what Docker's own client sends for it
 
 
 def registry_auth(login: Login) -> str:
     """The value of X-Registry-Auth: JSON in base64 of the alphabet for URLs."""
-    address = _HUB_ADDRESS if login.host == DOCKER_HUB else login.host
+    address = _HUB_ADDRESS if login.host in _HUB_HOSTS else login.host
     told = {"username": login.username, "password": login.password, "serveraddress": address}
     return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
 
@@ -24,5 +25,9 @@ def auth_headers(login: Login | None) -> dict[str, str]:
 
 
 def login_for(registry: str, logins: Iterable[Login]) -> Login | None:
-    """The one of `logins` that opens `registry` (as draas.model.registry names it), if any."""
-    return next((login for login in logins if login.host == registry), None)
+    """The one of `logins` that opens `registry` (as draas.agent.runtimes.docker.images.registry_of names it), if any."""
+    return next((login for login in logins if _one_name(login.host) == _one_name(registry)), None)
+
+
+def _one_name(host: str) -> str:
+    return DOCKER_HUB if host in _HUB_HOSTS else host.lower()
