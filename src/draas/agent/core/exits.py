@@ -21,6 +21,7 @@ def judge(ended: Exited, stopped_for: Cause, stop_detail: str, assignment: Assig
         oom=ended.oom,
         peak_memory_bytes=ended.peak_memory_bytes,
         cpu_s=ended.cpu_s,
+        built=ended.built if state is AllocationState.SUCCEEDED else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from draas.model.allocation import AllocationId, Cause
+from draas.model.build import Built
 from draas.model.job import RuntimeName
 from draas.model.node import Image, RuntimeInfo
 from draas.wire.link import Assignment
@@ -29,6 +30,7 @@ class Exited:
     oom: bool = False
     peak_memory_bytes: int | None = None
     cpu_s: float | None = None
+    built: Built | None = None  # of a build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
