@@ -8,13 +8,12 @@ from typing import NamedTuple
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
+from draas.model.architecture import runs
 from draas.model.login import Login
 from draas.model.registry import registry_of
 
 MAX_REFERENCE = 512
 FULL_DISK_BYTES = 64 * 1024 * 1024  # with less than this no layer can be unpacked
-# Which other architectures a machine runs by itself.
-ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
 
 
 # Source: the grammar of github.com/distribution/reference. Nothing that passes can change the path of a call.
@@ -98,7 +97,7 @@ async def free_disk_bytes(api: EngineApi) -> int | None:
 
 def check_arch(image: str, wanted: str, machine: str) -> None:
     """Raises RuntimeFailure(IMAGE) where a machine cannot run an image built for `wanted`."""
-    if wanted and wanted != machine and wanted not in ALSO_RUNS.get(machine, ()):
+    if not runs(machine, wanted):
         raise RuntimeFailure(
             Cause.IMAGE,
             f"image {image!r} is built for {wanted} and this node is {machine}: use an image for {machine}, "
