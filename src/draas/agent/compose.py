@@ -13,6 +13,7 @@ from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.images.upstream import Controller
 from draas.agent.main import Agent
 from draas.agent.observe.figures import Figures
+from draas.agent.runtimes.build.build_runtime import BuildRuntime
 from draas.agent.runtimes.docker.api import EngineAway, EngineError, is_local
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
@@ -92,6 +93,10 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
+    if cluster is not None and "builder" in config.roles:
+        runtimes[RuntimeName.BUILD] = BuildRuntime(
+            config.data_dir / "builds", api=docker.api, images=cluster, owner=identity.owner
+        )
     try:
         await _ready_image(docker, config)
         shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)

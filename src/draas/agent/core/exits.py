@@ -32,6 +32,8 @@ def _judge(
         return AllocationState.FAILED, Cause.TIMEOUT, stop_detail
     if stopped_for is not Cause.NONE:
         return AllocationState.STOPPED, stopped_for, stop_detail
+    if ended.cause is not Cause.NONE:
+        return AllocationState.FAILED, ended.cause, ended.detail
     is_replica = assignment is not None and assignment.service is not None
     if ended.exit_code == 0 and not is_replica:
         return AllocationState.SUCCEEDED, Cause.NONE, ""

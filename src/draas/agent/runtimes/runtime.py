@@ -22,7 +22,7 @@ class RuntimeFailure(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exited:
-    """How an allocation ended. `exit_code` is 128 + N for signal N."""
+    """How an allocation ended. `exit_code` is 128 + N for signal N. `cause` and `detail` are of a runtime that knows more than the code."""
 
     exit_code: int
     started_at: float
@@ -30,6 +30,8 @@ class Exited:
     oom: bool = False
     peak_memory_bytes: int | None = None
     cpu_s: float | None = None
+    cause: Cause = Cause.NONE
+    detail: str = ""
     built: Built | None = None  # of a build
 
 
