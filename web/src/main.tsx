@@ -1,9 +1,7 @@
 // Main: what the page is made of, put together.
 import './mantine';
-import '@mantine/notifications/styles.css';
 import './styles.css';
 import { MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
@@ -13,6 +11,7 @@ import { asProblem } from './api/problem';
 import { keys } from './api/queries';
 import { makeRouter } from './router';
 import { theme, variables } from './theme';
+import { Toasts } from './ui/toasts';
 
 const client = new QueryClient({
   defaultOptions: {
@@ -43,7 +42,7 @@ createRoot(document.getElementById('root')!).render(
       defaultColorScheme="auto"
       getStyleNonce={() => nonce}
     >
-      <Notifications position="bottom-right" limit={4} />
+      <Toasts />
       <QueryClientProvider client={client}>
         <RouterProvider router={makeRouter(client)} />
       </QueryClientProvider>
