@@ -180,7 +180,7 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(open_page: Open, clou
 
 def test_the_first_load_is_small(open_page: Open) -> None:
     """All that the overview takes before it is drawn, heads of answers included, as gzip: what browsers take without TLS."""
-    page = open_page("/healthz")
+    page = open_page("about:blank")
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.send("Network.setExtraHTTPHeaders", {"headers": {"Accept-Encoding": "gzip"}})

@@ -37,7 +37,7 @@ export function Shell({ session }: { session: Session }) {
         >
           <Icon name={isMenuOpen ? 'close' : 'menu'} />
         </ActionIcon>
-        <Link to="/" className="shell-brand">
+        <Link to="/" className="shell-brand" aria-label="DRaaS, overview">
           <Icon name="images" size={22} />
           <span className="not-phone">DRaaS</span>
         </Link>
