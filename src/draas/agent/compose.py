@@ -9,9 +9,10 @@ import structlog
 
 from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
-from draas.agent.main import Agent
+from draas.agent.main import Agent, DockerImages
 from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
+from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
@@ -77,7 +78,9 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
         config = replace(config, ingress=replace(config.ingress, advertise=config.address))
     config = replace(config, dns_address=config.address if is_own(config.address) else towards)
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
+    ledger = ImageLedger(config.data_dir / "images.json")
     docker = DockerRuntime(
+        ledger=ledger,
         owner=identity.owner,
         default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
         url=config.docker_host,
@@ -88,7 +91,8 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
     await _ready_image(docker, config)
-    shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)
+    images = DockerImages(room=docker.room, ledger=ledger, folder=docker.image_folder)
+    shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes, images)
     await shown.agent.run()
 
 

@@ -35,6 +35,7 @@ from draas.server.link.hub import Hub
 from draas.server.loops.collection import Collection
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
+from draas.server.loops.keeping import Keeping
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.store.blob_files import BlobFiles
@@ -100,6 +101,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
             tasks.spawn(collection.run(), "collection")
+            tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:

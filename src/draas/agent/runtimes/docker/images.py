@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
+from draas.agent.runtimes.docker.image_ledger import noted_pull
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
 
@@ -95,9 +96,12 @@ async def pull(api: EngineApi, image: str, progress: Callable[[str], None]) -> N
     counted = Progress()
     progress(counted.sentence)
     try:
-        async with api.stream(
-            "POST", "images/create", silence_s=PULL_SILENCE_S, fromImage=wanted.name, tag=wanted.tag
-        ) as stream:
+        async with (
+            noted_pull(api, image),
+            api.stream(
+                "POST", "images/create", silence_s=PULL_SILENCE_S, fromImage=wanted.name, tag=wanted.tag
+            ) as stream,
+        ):
             async for line in stream:
                 message = json.loads(line) if line.strip() else {}
                 if "errorDetail" in message or "error" in message:
