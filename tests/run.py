@@ -45,6 +45,7 @@ MACHINES = (
     ("util-linux", "nsenter"),
     ("procps", "ps"),
 )
+REGISTRY = ("docker-registry", "docker-registry")
 NAMES = (("dnsmasq-base", "dnsmasq"), ("pebble", "pebble"))
 # Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
 PLAIN = ("-p", "no:schemathesis")
@@ -59,7 +60,7 @@ PARTS = (
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
-        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo")),
+        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo"), REGISTRY),
         engine=True,
     ),
     Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),

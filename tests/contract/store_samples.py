@@ -13,6 +13,7 @@ from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeN
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
 from draas.model.plan import Plan
 from draas.model.probe import Health, Probe, ProbeKind, Served
+from draas.model.registry import RegistryLogin
 from draas.model.release import CanaryPhase, Release, ReleaseState
 from draas.model.replica import Replica
 from draas.model.resources import Resources
@@ -230,12 +231,20 @@ CERTIFICATE = Certificate(
     expires_at=AT + 90 * 86400.0,
     source=Source.ACME,
 )
+REGISTRY = RegistryLogin(
+    project=ProjectName("research"),
+    host="registry.example:5000",
+    username="builder",
+    sealed_password=b"\x01\x00\xff",
+    created_at=AT,
+)
 SAMPLES = (
     *(SPEC, BUILD, OBSERVED, OBSERVED.served, BUILT, ATTEMPT, FULL_JOB),
     *(FULL_NODE, FULL_NODE.facts, FULL_NODE.facts.ingress, FULL_NODE.load),
     *(FULL_APP, APP_SPEC, APP_SPEC.health, APP_SPEC.deploy, APP_SPEC.deploy.canary, APP_SPEC.autoscale),
     *(RELEASE, REPLICA, SCALING),
     CERTIFICATE,
+    REGISTRY,
 )
 
 

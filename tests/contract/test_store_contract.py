@@ -12,6 +12,7 @@ from store_samples import (
     FULL_APP,
     FULL_JOB,
     FULL_NODE,
+    REGISTRY,
     SAMPLES,
     SPEC,
     ended,
@@ -24,7 +25,7 @@ from store_samples import (
 
 from draas.model.app import App, AppId
 from draas.model.app_spec import AppSpec
-from draas.model.job import Job, JobId, JobKind, JobState
+from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.model.plan import Plan
 from draas.store.memory import Medium, MemoryStore
 from draas.store.sql import SqlStore
@@ -165,6 +166,21 @@ async def test_a_certificate_is_there_until_it_is_replaced_or_gone(place: Place,
     await again.commit(Write(gone_certificates=(CERTIFICATE.host, "never there")))
     await again.close()
     assert (await again.open()).certificates == [other]
+    await again.close()
+
+
+async def test_a_login_is_there_until_it_is_replaced_or_gone(place: Place, store: Store) -> None:
+    older, other = replace(REGISTRY, sealed_password=b"\x01"), replace(REGISTRY, host="a.example")
+    elsewhere = replace(REGISTRY, project=ProjectName("another"))
+    await store.commit(Write(registries=(older, elsewhere)))
+    await store.commit(Write(registries=(REGISTRY, other)))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).registries == [elsewhere, other, REGISTRY]
+    gone = ((REGISTRY.project, REGISTRY.host), (ProjectName("never"), "there"))
+    await again.commit(Write(gone_registries=gone))
+    await again.close()
+    assert (await again.open()).registries == [elsewhere, other]
     await again.close()
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "nodes": Lazy("draas.cli.nodes:nodes", "Machines: list, show, drain, ready, label, rm, token."),
     "keys": Lazy("draas.cli.keys:keys", "Keys: list, make, revoke."),
     "certs": Lazy("draas.cli.certs:certs", "Certificates: list, add, rm."),
+    "registries": Lazy("draas.cli.registries:registries", "Logins to registries of others: list, add, rm."),
     "images": Lazy("draas.cli.images:images", "Images that the controller keeps: list, show, prune, rm."),
     "doctor": Lazy("draas.cli.doctor:doctor", "Check this machine and the way to the controller."),
     "completion": Lazy("draas.cli.completion:completion", "Print the completion script of your shell."),

@@ -31,6 +31,8 @@ from draas.wire.views import (
     NewKeyView,
     NodeList,
     NodeView,
+    RegistryList,
+    RegistryView,
 )
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
@@ -239,6 +241,20 @@ class Client(AppCalls, ImageCalls):
     async def remove_certificate(self, host: str) -> None:
         """Ingresses show it no longer."""
         await self.transport.call("DELETE", f"/api/certificates/{quote(host, safe='')}")
+
+    async def registries(self, project: str | None = None) -> RegistryList:
+        """The logins to registries, without their passwords."""
+        return cast(RegistryList, await self.transport.call("GET", "/api/registries", query=_query(project=project)))
+
+    async def put_registry(self, host: str, username: str, password: str, project: str | None = None) -> RegistryView:
+        """Log a project in to the registry `host`. The password is never shown again."""
+        body = {"username": username, "password": password, **_query(project=project)}
+        path = f"/api/registries/{quote(host, safe='')}"
+        return cast(RegistryView, await self.transport.call("PUT", path, body))
+
+    async def remove_registry(self, host: str, project: str | None = None) -> None:
+        """The project's login is gone."""
+        await self.transport.call("DELETE", f"/api/registries/{quote(host, safe='')}", query=_query(project=project))
 
 
 def _job(id: str, rest: str = "") -> str:

@@ -93,6 +93,9 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
     ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
+    ("GET", "/api/registries"): _VIEW,
+    ("PUT", "/api/registries/{host}"): _DEPLOY,
+    ("DELETE", "/api/registries/{host}"): _DEPLOY,
     ("GET", "/api/images"): _VIEW,
     ("GET", "/api/images/plan"): Rule(Need.VIEWER, whole=True),
     ("POST", "/api/images/prune"): _ADMIN,

@@ -87,6 +87,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     loop = ControlLoop(store, logs, config.policy)
     collection = _collection(loop, images, config)
     loop.sealer = sealer
+    loop.docker_hub = config.docker_hub
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop

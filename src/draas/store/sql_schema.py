@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table
 
-REVISION = "0004"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
+REVISION = "0005"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
 Number = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes SQLite's rowid the key
 
 metadata = MetaData()
@@ -80,6 +80,15 @@ apps = Table(
 certificates = Table(
     "certificates",
     metadata,
+    Column("host", String, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# As with certificates, the password in `body` is sealed.
+registries = Table(
+    "registries",
+    metadata,
+    Column("project", String, primary_key=True),
     Column("host", String, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )

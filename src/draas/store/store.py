@@ -8,9 +8,10 @@ from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.event import Event
-from draas.model.job import Job, JobId, JobKind, JobState
+from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan
+from draas.model.registry import RegistryLogin
 
 
 class StoreFailure(Exception):
@@ -72,6 +73,8 @@ class Write:
     answers: Sequence[Answer] = ()
     certificates: Sequence[Certificate] = ()
     gone_certificates: Sequence[str] = ()  # by host
+    registries: Sequence[RegistryLogin] = ()
+    gone_registries: Sequence[tuple[ProjectName, str]] = ()  # by project and host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class Snapshot:
     keys: Sequence[Key] = ()
     tokens: Sequence[JoinToken] = ()
     certificates: Sequence[Certificate] = ()
+    registries: Sequence[RegistryLogin] = ()
     next_seq: int = 1
     epoch: int = 1
     last_event: int = 0  # the number of the newest one

@@ -20,12 +20,14 @@ from draas.model.explanation import Explanation, Verdict
 from draas.model.image_name import Digest, Repository
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
 from draas.model.sources import sources_in_use
 from draas.scheduler.default_runtime import default_runtime
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
+from draas.server.services.registries import Registries
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_apps import FakeApps
@@ -48,6 +50,7 @@ class FakeController:
         self._tokens: dict[str, JoinToken] = {}
         self.sealer = Sealer(bytes(KEY_BYTES))
         self._certificates: dict[str, Certificate] = {}
+        self._registries = Registries()
         self._answers: dict[str, tuple[str, Reply]] = {}
         self._events: list[NumberedEvent] = []
         self._changed = asyncio.Condition()
@@ -171,9 +174,13 @@ class FakeController:
         self._certificates.update({one.host: one for one in write.certificates})
         for host in write.gone_certificates:
             self._certificates.pop(host, None)
+        self._registries.learn(write)
 
     def certificates(self) -> Sequence[Certificate]:
         return sorted(self._certificates.values(), key=lambda one: one.host)
+
+    def registries(self) -> Sequence[RegistryLogin]:
+        return self._registries.all()
 
     def key(self, digest: str) -> Key | None:
         return next((key for key in self._keys.values() if key.digest == digest), None)

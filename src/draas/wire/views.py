@@ -267,6 +267,23 @@ class CertificateList(TypedDict):
     total: int
 
 
+class RegistryView(TypedDict):
+    """A project's login to a registry, without its password."""
+
+    host: str
+    username: str
+    project: str
+    created_at: str
+
+
+class RegistryList(TypedDict):
+    """Logins, by project and host."""
+
+    items: list[RegistryView]
+    next: str | None
+    total: int
+
+
 class EventView(TypedDict):
     """Something that happened; `kind` is noun.verb, `subject` the object's id."""
 

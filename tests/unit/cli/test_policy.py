@@ -9,7 +9,16 @@ import pytest
 from draas.cli.policy import read_policy
 from draas.model.policy import Policy
 
-TOP_LEVEL = ("listen", "advertise", "data_dir", "acme_email", "acme_directory")
+TOP_LEVEL = (
+    "listen",
+    "advertise",
+    "data_dir",
+    "acme_email",
+    "acme_directory",
+    "docker_hub_push",
+    "docker_username",
+    "docker_hub_registry",
+)
 NO_LIMIT = ("images_keep_tags", "images_quota_bytes")  # by default: the example shows one
 EXAMPLE = Path(__file__).resolve().parents[3] / "deploy" / "controller.toml.example"
 

@@ -30,6 +30,7 @@ from draas.server.api import (
     logs,
     metrics,
     nodes,
+    registries,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
@@ -55,6 +56,7 @@ NOUNS = (
     events,
     keys,
     certificates,
+    registries,
     images,
     metrics,
     describe,

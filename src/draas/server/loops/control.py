@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+import msgspec
 import structlog
 
 from draas.lib import clock
@@ -20,15 +21,19 @@ from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
 from draas.model.policy import Policy
+from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.model.sources import sources_in_use
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.server.config import DockerHub
 from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.docker_hub import with_push
 from draas.server.services.history import History
 from draas.server.services.kept_certificates import pem_of
+from draas.server.services.registries import Registries
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
@@ -49,11 +54,13 @@ class ControlLoop(TickLoop):
         super().__init__(store, logs, policy)
         self.history = History()
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
+        self.docker_hub: DockerHub | None = None
         self.runtime_without_nodes = RuntimeName.DOCKER
         self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
         self._certificates: dict[str, Certificate] = {}
+        self._registries = Registries()
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
 
     async def open(self) -> None:
@@ -72,6 +79,7 @@ class ControlLoop(TickLoop):
             snapshot.apps,
         )
         self._certificates = {one.host: one for one in snapshot.certificates}
+        self._registries = Registries(snapshot.registries)
         self._show_certificates()
         self.trouble = ""
 
@@ -280,7 +288,7 @@ class ControlLoop(TickLoop):
         return self.control.fleet.reserved(node.id)
 
     async def write(self, write: Write) -> None:
-        """Make keys, tokens, certificates and events durable, and known from then on."""
+        """Make keys, tokens, certificates, logins and events durable, and known from then on."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def take(tick: Tick, _now: float) -> None:
@@ -292,6 +300,8 @@ class ControlLoop(TickLoop):
                 gone_tokens=(*tick.write.gone_tokens, *write.gone_tokens),
                 certificates=(*tick.write.certificates, *write.certificates),
                 gone_certificates=(*tick.write.gone_certificates, *write.gone_certificates),
+                registries=(*tick.write.registries, *write.registries),
+                gone_registries=(*tick.write.gone_registries, *write.gone_registries),
             )
             self.control.record(write.plan.events)
             tick.replies.append((waiting, Reply(200, b"")))
@@ -310,6 +320,7 @@ class ControlLoop(TickLoop):
         self._tokens.update({token.digest: token for token in write.tokens})
         for digest in write.gone_tokens:
             self._tokens.pop(digest, None)
+        self._registries.learn(write)
         if write.certificates or write.gone_certificates:
             self._certificates.update({one.host: one for one in write.certificates})
             for host in write.gone_certificates:
@@ -341,6 +352,10 @@ class ControlLoop(TickLoop):
     def certificates(self) -> Sequence[Certificate]:
         """All certificates, by host."""
         return sorted(self._certificates.values(), key=lambda one: one.host)
+
+    def registries(self) -> Sequence[RegistryLogin]:
+        """The logins of all projects, by project and host."""
+        return self._registries.all()
 
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
         self.history.forget(node_id)
@@ -423,7 +438,8 @@ class ControlLoop(TickLoop):
         completed, failed = complete(assign, self.control.cluster.job_of, self.sealer)
         if failed:
             self.on_report(node_id, failed)
-        return completed
+        put = [with_push(self._registries.with_logins(one, self.sealer), self.docker_hub) for one in completed.put]
+        return msgspec.structs.replace(completed, put=put)
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""

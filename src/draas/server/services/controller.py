@@ -12,6 +12,7 @@ from draas.model.explanation import Explanation
 from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
+from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.server.services.history import History
 from draas.store.logs import LogStore
@@ -119,11 +120,15 @@ class Controller(Protocol):
         ...
 
     async def write(self, write: Write) -> None:
-        """Make keys, tokens, certificates and events durable."""
+        """Make keys, tokens, certificates, logins and events durable."""
         ...
 
     def certificates(self) -> Sequence[Certificate]:
         """All certificates, by host, their keys sealed."""
+        ...
+
+    def registries(self) -> Sequence[RegistryLogin]:
+        """The logins of all projects, by project and host, their passwords sealed."""
         ...
 
     def key(self, digest: str) -> Key | None:

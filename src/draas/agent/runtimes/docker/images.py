@@ -128,7 +128,8 @@ async def explain_pull(api: EngineApi, image: str, error: EngineError) -> Runtim
     if error.status in (401, 403, 404):
         return RuntimeFailure(
             Cause.IMAGE,
-            f"image {image!r} was not found at {registry}, or is private: check name and tag, or log in; {said}",
+            f"image {image!r} was not found at {registry}, or is private: check name and tag, or give the project a login "
+            f"(draas registries add {registry}); {said}",
         )
     free = await free_disk_bytes(api)
     if free is not None and free < FULL_DISK_BYTES:
@@ -138,7 +139,8 @@ async def explain_pull(api: EngineApi, image: str, error: EngineError) -> Runtim
         )
     return RuntimeFailure(
         Cause.IMAGE,
-        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached; {said}",
+        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached and, if the image is "
+        f"private, the project's login (draas registries add {registry}); {said}",
     )
 
 
