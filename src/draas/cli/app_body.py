@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from draas.cli.app_build import without_build_labels
 from draas.cli.job_body import env_of
 from draas.cli.units import memory_mb
 
@@ -60,6 +61,8 @@ def app_body(
 ) -> dict[str, Any]:
     """The app's fields: `old` (of the app that is there, or none) with what was said. Raises click.UsageError."""
     body = dict(old)
+    if given["image"] is not None and body.get("labels"):
+        body["labels"] = without_build_labels(body["labels"])
     for flag, field in (("image", "image"), ("port", "port"), ("words", "command")):
         if given[flag] is not None:
             body[field] = given[flag]

@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from draas.client.apps import given
 from draas.client.transport import Transport
+from draas.model.image_name import parse_cluster_image
 from draas.wire.image_views import ImageList, RemovalList
 
 PRUNE_S = 600.0  # thousands of blobs on a slow disk
@@ -30,3 +31,12 @@ class ImageCalls:
     async def remove_image(self, name: str) -> ImageList:
         """Delete PROJECT/NAME, PROJECT/NAME:TAG or PROJECT/NAME@DIGEST; what that was."""
         return cast(ImageList, await self.transport.call("DELETE", f"/api/images/{quote(name, safe='/:@')}"))
+
+    async def has_image(self, image: str) -> bool:
+        """Whether draas.internal/PROJECT/NAME@DIGEST is there; False for another registry's. Raises CannotReach, Invalid for no name."""
+        named = parse_cluster_image(image)
+        if named is None:
+            return False
+        repository, reference = named
+        told = await self.transport.ask("HEAD", f"/v2/{repository}/manifests/{reference}", None, {})
+        return told.status == 200

@@ -39,6 +39,7 @@ class Rule(NamedTuple):
 
 
 _VIEW, _DEPLOY, _ADMIN = Rule(Need.VIEWER), Rule(Need.DEPLOYER), Rule(Need.ADMIN, whole=True)
+_PULL, _PUSH = Rule(Need.VIEWER, nodes=True), Rule(Need.DEPLOYER, nodes=True)
 ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule(Need.PUBLIC),
     ("GET", "/readyz"): Rule(Need.PUBLIC),
@@ -101,24 +102,24 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/images/prune"): _ADMIN,
     ("DELETE", "/api/images/{name}"): Rule(Need.ADMIN),
     ("WS", "/api/link"): Rule(Need.NODE),
-    # Images; which project's, the first part of {name} says (draas.server.registry.entry). HEAD is GET without the body.
-    ("GET", "/v2/"): _VIEW,
-    ("HEAD", "/v2/"): _VIEW,
-    ("GET", "/v2/{name}/manifests/{reference}"): _VIEW,
-    ("HEAD", "/v2/{name}/manifests/{reference}"): _VIEW,
-    ("PUT", "/v2/{name}/manifests/{reference}"): _DEPLOY,
+    # Images; which project's, the first part of {name} says, and which node may, what is placed on it (draas.server.registry.entry).
+    ("GET", "/v2/"): _PULL,
+    ("HEAD", "/v2/"): _PULL,
+    ("GET", "/v2/{name}/manifests/{reference}"): _PULL,
+    ("HEAD", "/v2/{name}/manifests/{reference}"): _PULL,
+    ("PUT", "/v2/{name}/manifests/{reference}"): _PUSH,
     ("DELETE", "/v2/{name}/manifests/{reference}"): Rule(Need.ADMIN),
-    ("GET", "/v2/{name}/blobs/{digest}"): _VIEW,
-    ("HEAD", "/v2/{name}/blobs/{digest}"): _VIEW,
+    ("GET", "/v2/{name}/blobs/{digest}"): _PULL,
+    ("HEAD", "/v2/{name}/blobs/{digest}"): _PULL,
     ("DELETE", "/v2/{name}/blobs/{digest}"): Rule(Need.ADMIN),
-    ("POST", "/v2/{name}/blobs/uploads/"): _DEPLOY,
-    ("GET", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("HEAD", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("PATCH", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("PUT", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("DELETE", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("GET", "/v2/{name}/tags/list"): _VIEW,
-    ("HEAD", "/v2/{name}/tags/list"): _VIEW,
+    ("POST", "/v2/{name}/blobs/uploads/"): _PUSH,
+    ("GET", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("HEAD", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("PATCH", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("PUT", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("DELETE", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("GET", "/v2/{name}/tags/list"): _PULL,
+    ("HEAD", "/v2/{name}/tags/list"): _PULL,
 }
 _RANK: Mapping[Role, Need] = {"viewer": Need.VIEWER, "deployer": Need.DEPLOYER, "admin": Need.ADMIN, "node": Need.NODE}
 _NO_KEY = "no key: send Authorization: Bearer KEY (the admin key was printed at the controller's first start)"

@@ -13,6 +13,7 @@ from draas.model.allocation import Allocation, AllocationId, AllocationState, Ca
 from draas.model.app import App
 from draas.model.build import Built
 from draas.model.certificate import Certificate
+from draas.model.cluster import Cluster
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
@@ -20,6 +21,7 @@ from draas.model.explanation import Explanation, Verdict
 from draas.model.image_name import Digest, Repository
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.node_rights import NodeRights, node_rights
 from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
@@ -157,6 +159,10 @@ class FakeController:
 
     def default_runtime(self) -> RuntimeName:
         return default_runtime(self._nodes.values())
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        cluster = Cluster(jobs=self._jobs.values(), nodes=self._nodes.values(), apps=self.apps_now.all)
+        return node_rights(cluster, node)
 
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]

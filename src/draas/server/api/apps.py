@@ -164,7 +164,7 @@ async def plan(request: Request, name: NewName, query: Annotated[ProjectQuery, Q
     project, old = await _project_for(request, name, query.project)
     wanted = PutApp(id=AppId(""), project=project, name=name, spec=spec)
     put_app(wanted, old, await api.controller.apps(), api.config.apps_domain, clock.now())  # raises what a PUT would
-    return json_response(encode(plan_app(name, old, spec)))
+    return json_response(encode(plan_app(name, project, old, spec)))
 
 
 @router.get(

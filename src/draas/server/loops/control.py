@@ -20,6 +20,7 @@ from draas.model.explanation import Explanation
 from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
+from draas.model.node_rights import NodeRights, node_rights
 from draas.model.policy import Policy
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
@@ -282,6 +283,10 @@ class ControlLoop(TickLoop):
     def default_runtime(self) -> RuntimeName:
         """For a job that asks for neither a runtime nor an image."""
         return default_runtime(self.control.cluster.nodes.values(), self.runtime_without_nodes)
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """See Controller.node_rights."""
+        return node_rights(self.control.cluster, node)
 
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from draas.model.errors import Forbidden, Invalid, NotFound
 from draas.server.api.problems import TooSlow
-from draas.server.registry.entry import Call, check_project, digest_of, repository_of
+from draas.server.registry.entry import Call, digest_of, repository_of
 from draas.server.registry.errors import NO_STORE, Refused
 from draas.server.registry.ranges import ByteRange, parse_content_range
 from draas.store.blobs import PIECE_BYTES, UploadId, UploadWriter
@@ -77,7 +77,7 @@ async def _mount(call: Call) -> bool:
     query = call.request.query_params
     try:
         source = repository_of(query.get("from", ""))
-        check_project(call.key, source)
+        call.check_may_read(source)
         return await call.images.blobs.mount(digest_of(query["mount"]), source, call.repository)
     except (Refused, Forbidden):
         return False

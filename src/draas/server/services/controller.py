@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from draas.lib.sealing import Sealer
+from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, Command
@@ -12,6 +13,7 @@ from draas.model.explanation import Explanation
 from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
+from draas.model.node_rights import NodeRights
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.server.services.history import History
@@ -103,6 +105,10 @@ class Controller(Protocol):
 
     def default_runtime(self) -> RuntimeName:
         """For a job that asks for neither a runtime nor an image."""
+        ...
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """Which repositories `node` may read and write now."""
         ...
 
     def reserved(self, node: Node) -> Resources:

@@ -1,18 +1,14 @@
-"""Images: references, pulling with progress, and what each failure means."""
+"""Images: references, and what each failure to pull means."""
 
 import asyncio
-import json
 import os
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
-from draas.agent.runtimes.docker.image_ledger import noted_pull
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
 
-PULL_SILENCE_S = 300.0  # the engine reports several times a second while bytes arrive
 MAX_REFERENCE = 512
 FULL_DISK_BYTES = 64 * 1024 * 1024  # with less than this no layer can be unpacked
 # Which other architectures a machine runs by itself.
@@ -56,67 +52,6 @@ def registry_of(image: str) -> str:
     """The registry's host; Docker Hub where none is named."""
     first, slash, _ = image.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
-
-
-class Progress:
-    """Counts the layers of a pull into one sentence."""
-
-    def __init__(self) -> None:
-        self._layers: dict[str, tuple[int, int]] = {}
-        self._done: set[str] = set()
-        self.sentence = "pulling"
-
-    def on_message(self, message: dict[str, Any]) -> bool:
-        """Whether the sentence changed. Downloading counts for 80 of 100, unpacking and checking for the rest."""
-        layer, status = message.get("id", ""), message.get("status", "")
-        if status in ("Pulling fs layer", "Waiting"):
-            self._layers.setdefault(layer, (0, 0))
-        detail = message.get("progressDetail") or {}
-        if status == "Downloading" and detail.get("total"):
-            self._layers[layer] = (detail.get("current", 0), detail["total"])
-        if status in ("Download complete", "Pull complete", "Already exists"):
-            self._done.add(layer) if status != "Download complete" else None
-            total = self._layers.get(layer, (0, 0))[1]
-            self._layers[layer] = (total, total)
-        before, self.sentence = self.sentence, f"pulling {self.percent} %"
-        return self.sentence != before
-
-    @property
-    def percent(self) -> int:
-        if not self._layers:
-            return 0
-        current, total = (sum(column) for column in zip(*self._layers.values(), strict=True))
-        got = current / total if total else 0.0
-        return min(int(80 * got + 20 * len(self._done & self._layers.keys()) / len(self._layers)), 100)
-
-
-async def pull(api: EngineApi, image: str, progress: Callable[[str], None]) -> None:
-    """Pull `image`. Raises RuntimeFailure with cause and remedy."""
-    wanted = parse_reference(image)
-    counted = Progress()
-    progress(counted.sentence)
-    try:
-        async with (
-            noted_pull(api, image),
-            api.stream(
-                "POST", "images/create", silence_s=PULL_SILENCE_S, fromImage=wanted.name, tag=wanted.tag
-            ) as stream,
-        ):
-            async for line in stream:
-                message = json.loads(line) if line.strip() else {}
-                if "errorDetail" in message or "error" in message:
-                    detail = message.get("errorDetail") or {}
-                    raise EngineError(
-                        int(detail.get("code") or 500), str(detail.get("message") or message.get("error"))
-                    )
-                if counted.on_message(message):
-                    progress(counted.sentence)
-    except EngineError as error:
-        raise await explain_pull(api, image, error) from error
-    except EngineAway as error:
-        raise RuntimeFailure(
-            Cause.IMAGE, f"pulling image {image!r} was cut off: {error.detail}; try again when the engine runs"
-        ) from error
 
 
 async def explain_pull(api: EngineApi, image: str, error: EngineError) -> RuntimeFailure:

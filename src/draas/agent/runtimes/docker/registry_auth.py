@@ -1,0 +1,33 @@
+"""How the engine is told a login of a registry. Pure. Source: Docker Engine API 1.41, "Authentication"."""
+
+import base64
+import json
+from collections.abc import Iterable
+
+from draas.model.login import Login
+
+HEADER = "X-Registry-Auth"
+DOCKER_HUB = "docker.io"
+_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_HUB_ADDRESS = "https://index.docker.io/v1/"  # what Docker's own client sends for it
+
+
+def registry_auth(login: Login) -> str:
+    """The value of X-Registry-Auth: JSON in base64 of the alphabet for URLs."""
+    address = _HUB_ADDRESS if login.host in _HUB_HOSTS else login.host
+    told = {"username": login.username, "password": login.password, "serveraddress": address}
+    return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+
+
+def auth_headers(login: Login | None) -> dict[str, str]:
+    """For a call that concerns a registry; none without a login."""
+    return {HEADER: registry_auth(login)} if login is not None else {}
+
+
+def login_for(registry: str, logins: Iterable[Login]) -> Login | None:
+    """The one of `logins` that opens `registry` (as draas.agent.runtimes.docker.images.registry_of names it), if any."""
+    return next((login for login in logins if _one_name(login.host) == _one_name(registry)), None)
+
+
+def _one_name(host: str) -> str:
+    return DOCKER_HUB if host in _HUB_HOSTS else host.lower()
