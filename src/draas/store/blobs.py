@@ -48,6 +48,31 @@ class UploadWriter(Protocol):
         ...
 
 
+class Inflow(Protocol):
+    """Content on its way in that nobody can resume: it is gone with its request or its controller. Where it goes is said at the end."""
+
+    @property
+    def size(self) -> int:
+        """Bytes stored so far."""
+        ...
+
+    async def append(self, pieces: Sequence[bytes]) -> None:
+        """Add `pieces` to the end. Raises StorageFull."""
+        ...
+
+    async def digest(self) -> Digest:
+        """Of what is there."""
+        ...
+
+    async def keep(self, repository: Repository) -> None:
+        """Durably make it a blob of `repository`."""
+        ...
+
+    async def drop(self) -> None:
+        """Forget it, where it was not kept."""
+        ...
+
+
 class BlobStore(Protocol):
     """A blob is stored once, and seen through the repositories that it was pushed to or mounted in only."""
 
@@ -61,6 +86,10 @@ class BlobStore(Protocol):
 
     async def take(self, repository: Repository, id: UploadId) -> UploadWriter:
         """Go on with an upload; whoever wrote it until now no longer can. Raises NotFound."""
+        ...
+
+    async def receive(self) -> Inflow:
+        """Room for content that comes in one request."""
         ...
 
     async def cancel(self, repository: Repository, id: UploadId) -> None:

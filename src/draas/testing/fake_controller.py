@@ -25,8 +25,8 @@ from draas.model.node_rights import NodeRights, node_rights
 from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.server.services.registries import Registries
@@ -138,7 +138,7 @@ class FakeController:
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
-        return sources_in_use(self._jobs.values())
+        return sources_in_use(Cluster(job for job in self._jobs.values() if job.live)).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         job = await self.job(id)

@@ -14,7 +14,9 @@ from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobKind, JobSpec, ProjectName
 from draas.server.api import jobs, render_builds
 from draas.server.api.bodies import parse, read_body
-from draas.server.api.document import answers, body
+from draas.server.api.build_form import receive_form
+from draas.server.api.document import answers, body, with_form
+from draas.server.api.form import is_form
 from draas.server.api.guard import GuardedRoute, api_of, idempotency_of, json_response, respond
 from draas.server.api.jobs import PROJECT, Id, JobQuery, ShowQuery, submit_project
 from draas.server.api.logs import LogQuery, serve_output
@@ -23,7 +25,7 @@ from draas.server.services.controller import Controller
 from draas.server.services.secrets import about_secret
 from draas.store.blobs import BlobStore
 from draas.wire.api import EmptyBody
-from draas.wire.build_body import BuildBody, to_build
+from draas.wire.build_body import BuildBody, repository_for, to_build
 from draas.wire.build_views import BuildList, BuildView
 from draas.wire.views import ExplanationView
 
@@ -32,13 +34,18 @@ router = APIRouter(route_class=GuardedRoute, tags=["builds"])
 
 @router.post(
     "/api/builds",
-    summary="Build an image",
+    summary="Build an image: from JSON, or from a form with the source in it",
     status_code=201,
     responses=answers({201: BuildView}, 400, 401, 403, 409, 413, 415, 503),
-    openapi_extra=body(BuildBody, parameters=[PROJECT]),
+    openapi_extra=with_form(body(BuildBody, parameters=[PROJECT])),
 )
 async def create(request: Request) -> Response:
-    controller, project = api_of(request).controller, submit_project(request)
+    project = submit_project(request)
+    return await (_create_from_form(request, project) if is_form(request) else _create(request, project))
+
+
+async def _create(request: Request, project: ProjectName) -> Response:
+    controller = api_of(request).controller
     raw = await read_body(request)
     idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
@@ -46,8 +53,32 @@ async def create(request: Request) -> Response:
     id = JobId(ids.new("b"))
     spec = to_build(parse(BuildBody, raw), project, sealing(controller, project, id))
     await _check_source(request, spec)
-    command = SubmitJobs(project=project, ids=(id,), specs=(spec,), known={})
-    return respond(await controller.command(command, render_builds.reply_created, idempotency))
+    return respond(await controller.command(_submit(project, id, spec), render_builds.reply_created, idempotency))
+
+
+async def _create_from_form(request: Request, project: ProjectName) -> Response:
+    controller, blobs = api_of(request).controller, blobs_of(request)
+    async with receive_form(request, blobs) as form:
+        idempotency = idempotency_of(request, form.raw + b"\n" + form.digest.encode())
+        if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
+            return respond(before)
+        id = JobId(ids.new("b"))
+        given = form.body.model_copy(update={"source": form.digest})
+        spec = to_build(given, project, sealing(controller, project, id))
+        source = (repository_for(project, given.name), form.digest)
+        is_new = await blobs.refresh(*source) is None
+        await form.source.keep(source[0])
+        try:
+            reply = await controller.command(_submit(project, id, spec), render_builds.reply_created, idempotency)
+        except Conflict:  # a request with the same key was quicker
+            if is_new and source not in controller.sources_in_use():
+                await blobs.delete(*source)
+            raise
+    return respond(reply)
+
+
+def _submit(project: ProjectName, id: JobId, spec: JobSpec) -> SubmitJobs:
+    return SubmitJobs(project=project, ids=(id,), specs=(spec,), known={})
 
 
 def sealing(controller: Controller, project: ProjectName, id: JobId) -> Callable[[str, str], bytes]:

@@ -54,5 +54,24 @@ def body(
     }
 
 
+def with_form(described: dict[str, Any]) -> dict[str, Any]:
+    """`described`, whose JSON may come as the part `spec` of a form beside a file, the part `source`."""
+    content = described["requestBody"]["content"]
+    parts = {"spec": content["application/json"]["schema"], "source": {"type": "string", "format": "binary"}}
+    content["multipart/form-data"] = {
+        "schema": {
+            "type": "object",
+            "properties": parts,
+            "required": ["spec", "source"],
+            "additionalProperties": False,
+        },
+        "encoding": {
+            "spec": {"contentType": "application/json"},
+            "source": {"contentType": "application/octet-stream"},
+        },
+    }
+    return described
+
+
 def _ref(model: type) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}

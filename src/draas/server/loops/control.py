@@ -24,9 +24,9 @@ from draas.model.node_rights import NodeRights, node_rights
 from draas.model.policy import Policy
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
-from draas.model.sources import sources_in_use
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.config import DockerHub
 from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
@@ -260,7 +260,7 @@ class ControlLoop(TickLoop):
 
     def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
         """See Controller.sources_in_use."""
-        return sources_in_use(self.control.cluster.jobs.values())
+        return sources_in_use(self.control.cluster).keys()
 
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
