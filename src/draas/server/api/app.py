@@ -41,6 +41,7 @@ from draas.server.registry.images import Images
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 
 log = structlog.get_logger(__name__)
 NOUNS = (
@@ -71,10 +72,12 @@ def create_app(
     link: Link | None = None,
     images: Images | None = None,
     care: ImageCare | None = None,
+    disk: OwnDisk | None = None,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
     With `images` it is a registry too, whose images `care` tells of and collects.
+    When `disk` is full, what needs room on it is refused.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -87,6 +90,7 @@ def create_app(
         batches=asyncio.Semaphore(BATCHES_AT_ONCE),
         once=Once(),
         images=care,
+        disk=disk,
         blobs=images.blobs if images is not None else None,
     )
     # Not include_router: it makes each route again on the way, where these are complete.

@@ -18,6 +18,7 @@ _PROBLEMS = {
     413: "The body is too large",
     415: "The body is not JSON",
     503: "The controller cannot do it now",
+    507: "The controller's disk is too full for it",
 }
 IDEMPOTENCY = {
     "name": "Idempotency-Key",

@@ -21,6 +21,7 @@ from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
 from draas.server.services.controller import Controller, Idempotency, Reply
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 from draas.store.blobs import BlobStore
 from draas.store.store import Key, StoreFailure
 
@@ -37,6 +38,7 @@ class Api:
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
     once: Once
     images: ImageCare | None = None  # of the registry, where there is one
+    disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
     blobs: BlobStore | None = None  # of the registry, where there is one
 
@@ -45,6 +47,12 @@ def api_of(request: HTTPConnection) -> Api:
     """The application's own."""
     found: Api = request.app.state.api
     return found
+
+
+def check_room(request: HTTPConnection, what: str) -> None:
+    """Raises NoRoom where the controller's disk is too full for `what`."""
+    if (disk := api_of(request).disk) is not None:
+        disk.check_room(what)
 
 
 def key_of(request: Request) -> Key:

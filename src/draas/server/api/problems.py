@@ -16,6 +16,7 @@ from draas.model.errors import (
     Unauthenticated,
     Unavailable,
 )
+from draas.server.services.own_disk import NoRoom
 from draas.store.store import StoreFailure
 
 MEDIA_TYPE = "application/problem+json"
@@ -41,6 +42,7 @@ STATUS: dict[type[DraasError], int] = {
     TooLarge: 413,
     WrongType: 415,
     Unavailable: 503,
+    NoRoom: 507,
 }
 
 
