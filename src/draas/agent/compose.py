@@ -13,6 +13,7 @@ from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.images.upstream import Controller
 from draas.agent.main import Agent, DockerImages
 from draas.agent.observe.figures import Figures
+from draas.agent.runtimes.build.build_runtime import BuildRuntime
 from draas.agent.runtimes.docker.api import EngineAway, EngineError, is_local
 from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
@@ -95,6 +96,10 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
+    if cluster is not None and "builder" in config.roles:
+        runtimes[RuntimeName.BUILD] = BuildRuntime(
+            config.data_dir / "builds", api=docker.api, images=cluster, owner=identity.owner
+        )
     try:
         await _ready_image(docker, config)
         images = DockerImages(room=docker.room, ledger=ledger, folder=docker.image_folder)

@@ -128,7 +128,11 @@ async def ready_node(controller: Any, name: str) -> Any:
 
 def render_node(node: Any) -> str:
     """`Node vm is ready: 2 cores, 24 GiB; runs containers (Docker Engine 20.10).`"""
-    words = {"docker": "containers (Docker Engine {0.version})", "process": "host jobs ({0.isolation})"}
+    words = {
+        "docker": "containers (Docker Engine {0.version})",
+        "process": "host jobs ({0.isolation})",
+        "build": "builds ({0.version})",
+    }
     able = [words[str(runtime.name)].format(runtime) for runtime in node.facts.runtimes if runtime.available]
     capacity = node.facts.capacity
     amount = f"{cores(capacity.cpu_millis / 1000)}, {size(capacity.memory_bytes)}"

@@ -15,6 +15,7 @@ class Shape(NamedTuple):
     need: Amounts
     runtime: RuntimeName
     constraints: tuple[str, ...]
+    architectures: tuple[str, ...] = ()  # that its image is built for; none: not known
 
 
 class Ask(NamedTuple):
@@ -35,4 +36,4 @@ def ask_of(spec: JobSpec) -> Ask:
     if spec.build is not None:  # who has the image of the build before has its layers too, and so less to do
         tag = spec.build.tags[0] if spec.build.tags else Tag("latest")
         image = cluster_image(spec.build.repository, tag)
-    return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints), image)
+    return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints, spec.architectures), image)

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from draas.model.architecture import runs_any
 from draas.model.constraint import Constraint, parse_constraint, value_of
 from draas.model.errors import Invalid
 from draas.model.job import RuntimeName
@@ -34,12 +35,14 @@ def is_usable(node: Node) -> bool:
     return node.state is NodeState.READY and not node.drain and disk_share(node) < DISK_FULL_SHARE
 
 
-def can_run(runtime: RuntimeName, constraints: tuple[str, ...], node: Node) -> bool:
-    """Whether the node has the role and this runtime, and satisfies the constraints."""
+def can_run(
+    runtime: RuntimeName, constraints: tuple[str, ...], node: Node, architectures: tuple[str, ...] = ()
+) -> bool:
+    """Whether the node has the role and this runtime, satisfies the constraints and runs one of `architectures`."""
     if role_of(runtime) not in node.facts.roles:
         return False
     found = _runtime_info(runtime, node)
-    if found is None or not found.available:
+    if found is None or not found.available or not runs_any(node.facts.arch, architectures):
         return False
     return all((parsed := parsed_or_none(text)) is not None and parsed.holds(node) for text in constraints)
 
@@ -75,13 +78,15 @@ def node_lacks(node: Node) -> list[str]:
 
 
 def fitness_lacks(shape: Shape, node: Node) -> list[str]:
-    """Which of role, runtime and constraints the node does not offer, as sentences."""
+    """Which of role, runtime, architecture and constraints the node does not offer, as sentences."""
     lacks = []
     found = _runtime_info(shape.runtime, node)
     if role_of(shape.runtime) not in node.facts.roles:
         lacks.append(_role_lack(shape.runtime, node))
     elif found is None or not found.available:
         lacks.append(_runtime_lack(shape.runtime, found))
+    if not runs_any(node.facts.arch, shape.architectures):
+        lacks.append(f"image is built for {' and '.join(shape.architectures)}, this node is {node.facts.arch}")
     for text in shape.constraints:
         parsed = parsed_or_none(text)
         if parsed is None:

@@ -63,13 +63,19 @@ def test_why_a_node_builds_nothing_is_said_in_words() -> None:
         st.sampled_from(["node.arch == amd64", "node.labels.disk == ssd", "node.name != alpha", "gibberish"]),
         max_size=3,
     ),
+    architectures=st.sampled_from([(), ("amd64",), ("arm64", "s390x"), ("386",)]),
 )
 def test_what_can_run_lacks_nothing_and_what_cannot_says_why(
-    runtime: RuntimeName, host_jobs: bool, arch: str, labels: dict[str, str], constraints: list[str]
+    runtime: RuntimeName,
+    host_jobs: bool,
+    arch: str,
+    labels: dict[str, str],
+    constraints: list[str],
+    architectures: tuple[str, ...],
 ) -> None:
     node: Node = a_node(arch=arch, labels=labels, host_jobs=host_jobs)
-    lacks = fitness_lacks(Shape((0, 0, 0), runtime, tuple(constraints)), node)
-    assert can_run(runtime, tuple(constraints), node) == (not lacks)
+    lacks = fitness_lacks(Shape((0, 0, 0), runtime, tuple(constraints), architectures), node)
+    assert can_run(runtime, tuple(constraints), node, architectures) == (not lacks)
 
 
 amounts = st.builds(

@@ -285,6 +285,7 @@ class AgentCore:
             self._observe(local, replace(local.observed, state=AllocationState.STARTING), news=False)
             yield e.Start(assignment=assignment)
             return
+        local.exists = assignment.runtime is RuntimeName.BUILD  # its source is fetched to a folder of its own
         self._observe(local, replace(local.observed, state=AllocationState.PREPARING))
         yield e.Prepare(assignment=assignment)
 

@@ -38,6 +38,7 @@ from draas.server.api.once import Once
 from draas.server.api.problems import problem
 from draas.server.registry.errors import Refused, render_refused
 from draas.server.registry.images import Images
+from draas.server.registry.platforms import Platforms
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 from draas.server.services.images import ImageCare
@@ -92,6 +93,7 @@ def create_app(
         images=care,
         disk=disk,
         blobs=images.blobs if images is not None else None,
+        platforms=Platforms(images) if images is not None else None,
     )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:

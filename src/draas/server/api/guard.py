@@ -19,6 +19,7 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.faults import faults_of_parts
 from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
+from draas.server.registry.platforms import Platforms
 from draas.server.services.controller import Controller, Idempotency, Reply
 from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
@@ -41,6 +42,7 @@ class Api:
     disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
     blobs: BlobStore | None = None  # of the registry, where there is one
+    platforms: Platforms | None = None  # of its images
 
 
 def api_of(request: HTTPConnection) -> Api:

@@ -29,6 +29,7 @@ from draas.server.api.guard import (
     project_of,
     respond,
 )
+from draas.server.api.image_check import check_batch_images, check_job_image
 from draas.store.store import JobFilter
 from draas.wire.api import HOST_NAME, LABEL_MATCH, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
 from draas.wire.views import BatchView, ExplanationView, JobList, JobView
@@ -93,6 +94,7 @@ async def submit(request: Request) -> Response:
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
     spec, id = parse_job(raw, runtime=controller.default_runtime()), JobId(ids.new("j"))
+    spec = await check_job_image(request, spec)
     known: Mapping[JobId, JobState] = {}
     if spec.needs:
         try:
@@ -122,6 +124,7 @@ async def submit_batch(request: Request) -> Response:
         check_room(request, "batches of jobs")
         specs, fresh = await parse_batch(raw, controller.default_runtime())
         del raw
+        await check_batch_images(request, specs)
         resolved = check_batch_needs(specs, fresh)
         inside = set(fresh) if resolved else set()
         wanted = {

@@ -47,8 +47,10 @@ class Progress:
         return min(int(80 * got + 20 * len(self._done & self._layers.keys()) / len(self._layers)), 100)
 
 
-async def pull(api: EngineApi, image: str, progress: Callable[[str], None], login: Login | None = None) -> None:
-    """Pull `image`; `login` opens its registry. Raises RuntimeFailure with cause and remedy."""
+async def pull(
+    api: EngineApi, image: str, progress: Callable[[str], None], login: Login | None = None, remedy: str = ""
+) -> None:
+    """Pull `image`; `login` opens its registry. Raises RuntimeFailure with cause and remedy (images.explain_pull)."""
     wanted = parse_reference(image)
     counted = Progress()
     progress(counted.sentence)
@@ -68,7 +70,7 @@ async def pull(api: EngineApi, image: str, progress: Callable[[str], None], logi
                 if counted.on_message(read_message(line)):
                     progress(counted.sentence)
     except EngineError as error:
-        raise await explain_pull(api, image, error) from error
+        raise await explain_pull(api, image, error, remedy) from error
     except EngineAway as error:
         raise RuntimeFailure(
             Cause.IMAGE, f"pulling image {image!r} was cut off: {error.detail}; try again when the engine runs"

@@ -14,9 +14,13 @@ _HUB_ADDRESS = "https://index.docker.io/v1/"  # what Docker's own client sends f
 
 def registry_auth(login: Login) -> str:
     """The value of X-Registry-Auth: JSON in base64 of the alphabet for URLs."""
-    address = _HUB_ADDRESS if login.host in _HUB_HOSTS else login.host
-    told = {"username": login.username, "password": login.password, "serveraddress": address}
+    told = {"username": login.username, "password": login.password, "serveraddress": registry_key(login.host)}
     return base64.urlsafe_b64encode(json.dumps(told).encode()).decode()
+
+
+def registry_key(host: str) -> str:
+    """What Docker's files and headers call the registry of images at `host`."""
+    return _HUB_ADDRESS if host in _HUB_HOSTS else host
 
 
 def auth_headers(login: Login | None) -> dict[str, str]:
