@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from draas.cli.app_body import FLAGS, app_body, app_options, name_of_image
-from draas.cli.app_build import AppBuild, after_build, before_build, build_in, declared
+from draas.cli.app_build import AppBuild, after_build, arches_of, before_build, build_in, declared
 from draas.cli.app_follow import roll_out
 from draas.cli.app_plan import plan_in_file, spec_of
 from draas.cli.app_progress import Progress
@@ -114,7 +114,7 @@ def _deploy_source(
             built = await build(client, wanted.name, planned["project"], ready, form)
         except NotBuilt as not_built:
             return not_built.code
-        fields = after_build(fields, built, ready.port)
+        fields = after_build(fields, built, ready.port, await arches_of(client))
         if fields.get("port") is None:
             form.say(
                 f"{wanted.name}: no port is known, so it serves nothing: EXPOSE one in the Dockerfile, or give --port"

@@ -315,6 +315,22 @@ class LogLineView(LinePart):
     attempt: int
 
 
+class SessionView(TypedDict):
+    """Who asks. `role` and `key` (its name) are null where nobody is signed in; `project` also where the key is for all.
+
+    `is_open`: no key is needed from this machine. `url` is where other machines reach the controller.
+    """
+
+    signed_in: bool
+    role: str | None
+    project: str | None
+    key: str | None
+    is_open: bool
+    version: str
+    url: str
+    last_event: int
+
+
 class HealthView(TypedDict):
     """That the controller is alive, its clock, and the CA by which a joining machine checks it."""
 

@@ -17,6 +17,7 @@ _PROBLEMS = {
     409: "The object's state does not allow it",
     413: "The body is too large",
     415: "The body is not JSON",
+    429: "Too many failed attempts; Retry-After says when to try again",
     503: "The controller cannot do it now",
 }
 IDEMPOTENCY = {
