@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +27,7 @@ from draas.testing.waiting import until
 MIB = 1024 * 1024
 LARGE = os.urandom(3 * MIB + 17)
 WEB = Repository("p/web")
+SILENT_S = 1.0
 
 
 @pytest.fixture
@@ -183,8 +185,12 @@ async def raw(images: ClusterImages, head: bytes, *, authorized: bool = True) ->
     auth = b"Authorization: Basic " + told + b"\r\nHost: x\r\n" if authorized else b"Host: x\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", int(login.host.rpartition(":")[2]))
     writer.write(head.replace(b"{auth}", auth))
-    writer.write_eof()
-    answer = await asyncio.wait_for(reader.read(), 20)
+    answer = b""
+    with contextlib.suppress(
+        TimeoutError, ConnectionError
+    ):  # one that waits for more bytes has said all that it has to say
+        while piece := await asyncio.wait_for(reader.read(65536), SILENT_S):
+            answer += piece
     writer.close()
     return answer
 
@@ -214,7 +220,7 @@ async def raw(images: ClusterImages, head: bytes, *, authorized: bool = True) ->
 )
 async def test_a_hostile_request_reaches_nothing(images: ClusterImages, site: Site, head: bytes) -> None:
     answer = await raw(images, head)
-    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")) or answer == b"", answer[:300]
+    assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4")), answer[:300]
     assert site.asked == []
     assert (await ask(images, "GET", "/v2/"))[0] == 200  # and it goes on
 

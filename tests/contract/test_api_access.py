@@ -78,7 +78,7 @@ async def test_every_route_with_every_role(served: Served, role: str) -> None:
         told = f"{role}: {method} {path} gave {status}"
         if not allowed:
             assert status == 403, told
-        elif path in ("/api/join", "/api/apps/{name}/plan"):
+        elif path in ("/api/join", "/api/apps/{name}/plan") or (method, path) == ("POST", "/api/session"):
             assert status == 400, told  # allowed in, and told that the body is missing
         else:
             assert status not in (401, 403), told
@@ -103,7 +103,10 @@ async def test_no_route_but_health_opens_without_a_good_key(served: Served) -> N
 
 def test_public_routes_are_these() -> None:
     public = {route for route, rule in ROUTES.items() if rule.need is Need.PUBLIC}
-    assert public == {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/join")}
+    session = {(method, "/api/session") for method in ("GET", "POST", "DELETE")}
+    pages = ("/", "/sign-in", "/dashboard", "/dashboard/{path}")  # docs/adr/0009-public-dashboard-files.md
+    files = {(method, path) for method in ("GET", "HEAD") for path in pages}
+    assert public == {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/join")} | session | files
 
 
 def test_a_route_that_the_table_lacks_cannot_be_served(images: Images) -> None:

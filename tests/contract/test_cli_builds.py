@@ -12,17 +12,16 @@ from pathlib import Path
 import pytest
 from cli_world import environment, for_process
 from click.testing import CliRunner, Result
+from pretended_builder import Builder
 from registry_client import RegistryClient, registry
 
 from draas.build.unpack import unpack
 from draas.cli.main import main
 from draas.client.api import Client
-from draas.model.build import Built
 from draas.model.errors import Invalid
 from draas.model.image_name import Digest, Repository
 from draas.model.job import JobId
 from draas.testing.api import Served, make_node, serve_api
-from draas.wire.records import Stream
 
 Draas = Callable[..., Awaitable[Result]]
 TIMEOUT_S = 30
@@ -72,43 +71,6 @@ async def queued_build(served: Served, after: int = 0) -> JobId:
             if event.event.kind == "build.queued":
                 return JobId(event.event.subject)
     raise LookupError("no build was asked for")
-
-
-class Builder:
-    """Builds whatever is asked for while the block runs: an image, or where `exit_code` is set a failure."""
-
-    def __init__(self, images: RegistryClient) -> None:
-        self._images = images
-        self.port: int | None = 8000
-        self.exit_code = 0
-        self.built: list[JobId] = []
-        self._task: asyncio.Future[None] | None = None
-
-    async def __aenter__(self) -> "Builder":
-        self._task = asyncio.ensure_future(self._work())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._task is not None
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _work(self) -> None:
-        controller = self._images.served.controller
-        async for event in controller.follow_events(0):
-            if event.event.kind != "build.queued":
-                continue
-            id = JobId(event.event.subject)
-            self.built.append(id)
-            attempt = await controller.start(id, make_node())
-            await controller.logs.write(attempt, b"Step 1/2 : FROM python\n", Stream.STDOUT)
-            await controller.logs.write(attempt, b"Step 2/2 : RUN make\nmake: *** no rule\n", Stream.STDERR)
-            spec = (await controller.job(id)).spec.build
-            assert spec is not None
-            digest = await self._images.push_image("v1", spec.repository, annotations={"n": str(len(self.built))})
-            image = f"draas.internal/{spec.repository}@{digest}"
-            made = Built(image=image, platform="linux/amd64", size_bytes=5 * 1024**2, kind="Python", port=self.port)
-            await controller.finish(id, self.exit_code, built=made if self.exit_code == 0 else None)
 
 
 @pytest.fixture
@@ -412,6 +374,8 @@ async def test_builds_are_listed_shown_and_read(draas: Draas, client: Client, bu
     assert logs.stderr == "Step 2/2 : RUN make\nmake: *** no rule\n"
     assert (await draas("builds", "logs", good, "--grep", "RUN")).stderr == "Step 2/2 : RUN make\n"
     assert [(await draas("builds", "logs", "-f", id)).exit_code for id in (good, bad)] == [0, 1]
+    assert "the fake controller places nothing" in (await draas("explain", good)).stdout
+    assert f"{good} is a build: draas builds logs {good}" in (await draas("logs", good)).stderr
     builder.exit_code = 0
     assert (await draas("builds", "retry", bad)).stdout == f"{bad} queued\n"
     assert (await client.builds.wait(bad, timeout_s=TIMEOUT_S))["state"] == "succeeded"

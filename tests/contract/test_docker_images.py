@@ -13,13 +13,13 @@ from test_docker_runtime import assignment, make_runtime, read, run
 from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.runtimes.docker.api import EngineApi
 from draas.agent.runtimes.docker.image_archive import Entry, image_archive
-from draas.agent.runtimes.docker.images import registry_of
 from draas.agent.runtimes.docker.push import push
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import machine_arch, sample_archive
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.lib.values import replace
 from draas.model.allocation import Cause
+from draas.model.registry import registry_of
 from draas.testing.builders import a_service
 from draas.testing.engine import PrivateEngine
 

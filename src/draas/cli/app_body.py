@@ -35,8 +35,8 @@ def app_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--image", help="What to run, for example nginx:1.25."),
-            click.option("--name", help="Its name, which is part of its address (default: the image's)."),
-            click.option("--port", type=int, help="Where it listens inside the container; without one it serves nothing."),
+            click.option("--name", help="Its name, which is part of its address (default: the folder's or the image's)."),
+            click.option("--port", type=int, help="Where it listens inside the container (default: what a build finds); without one it serves nothing."),
             click.option("--replicas", metavar="N|MIN..MAX", help="How many (default 1)."),
             click.option("--env", "-e", multiple=True, metavar="K=V", help="May be repeated; K alone: as it is set here; K-: not any more."),
             click.option("--domain", "domains", multiple=True, metavar="HOST[/PATH]", help="May be repeated; replaces those there are."),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KEYS = ("context", "dockerfile", "args", "target")
 # Stands for the image that a build will make, where a plan is asked for before it.
-PLACEHOLDER = "draas.internal/draas/not-built-yet"
+PLACEHOLDER = "draas.invalid/not-built-yet"
 BUILD, SOURCE = "draas.build", "draas.source"  # labels of an app: what made its image, and of what
 _LIKELY_PORT = 8000
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from draas.cli.calling import call, calling_options
+from draas.cli.calling import call, calling_options, is_build_id
 from draas.cli.each import for_each
 from draas.cli.follow import be_patient, say_to_person
 from draas.cli.lazy import ListGroup
@@ -99,7 +99,7 @@ async def _build_id(client: Any, given: str, project: str | None) -> str:
     """The id that is meant by `given`: an id, or the name of an app (its newest build). Raises NotFound."""
     from draas.model.errors import NotFound
 
-    if given.startswith("b-"):
+    if is_build_id(given):
         return given
     found = (await client.builds.list(name=given, project=project, limit=1))["items"]
     if not found:

@@ -105,7 +105,7 @@ def _deploy_source(
     async def work(client: Any, ready: "Prepared") -> int:
         old = await spec_of(client, wanted.name)
         fields = app_body(given, declared(wanted.app) if wanted.app is not None else old)
-        checked = before_build(fields, old, ready.port)
+        checked = before_build(fields, {**old, "image": None}, ready.port)
         if wanted.app is not None and not _flags_of_app(given):
             planned = await plan_in_file(client, wanted.app, checked, wanted.file, project)
         else:

@@ -135,6 +135,8 @@ def _pack_folder(folder: Path, options: BuildOptions, into: Path) -> Prepared:
             about = {"folder": recipe.folder, "dockerfile": MADE, "made": made}
         about |= {"kind": KINDS[type(recipe).__name__], "because": recipe.because, "port": recipe.port}
     inside = f"{about['folder']}/{MADE}" if about.get("folder") else MADE
+    if made:
+        found = [thing for thing in found if thing.path != inside]  # an empty one
     digest, size = _write(pack(folder, found, more={inside: made.encode()} if made else None), into)
     files = sum(not thing.is_folder for thing in found)
     return Prepared(file=into, digest=f"sha256:{digest}", size_bytes=size, files=files, options=options, **about)

@@ -55,6 +55,7 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
         announce(controller, config)
         remember(controller)
         url = local_url(controller.url, config)
+        await show_dashboard(controller, url, is_open=config.is_open)
         variables = {
             "DRAAS_URL": url,
             "DRAAS_JOIN_TOKEN": await local_token(controller),
@@ -144,6 +145,19 @@ def local_url(url: str, config: Any) -> str:
     if config.host in ("0.0.0.0", "::"):
         return f"{url.split('://')[0]}://127.0.0.1:{url.rsplit(':', 1)[1]}"
     return url
+
+
+async def show_dashboard(controller: Any, url: str, *, is_open: bool) -> None:
+    """Say where the dashboard is, with a link that signs in once."""
+    from draas.server.sessions import make_sign_in_link
+    from draas.server.web.routes import is_built
+
+    if not is_built():
+        say("no dashboard in this tree: ./draas up builds it, or python web/build.py")
+    elif is_open:
+        click.echo(f"Dashboard: {url}/dashboard")
+    elif (link := await make_sign_in_link(controller.loop, url)) is not None:
+        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; later {url} with a key)")
 
 
 async def local_token(controller: Any) -> str:

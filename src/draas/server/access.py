@@ -10,6 +10,7 @@ from draas.lib import clock, ids
 from draas.lib.addresses import is_loopback
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
 from draas.server.services.controller import Controller
+from draas.server.sessions import check_own_page, session_key
 from draas.store.store import Key, Role, Write
 
 OPEN_KEY = Key(id="open", digest="", role="admin", name="--open")
@@ -18,7 +19,7 @@ MAX_KEY = 512
 
 
 class Need(IntEnum):
-    """What a caller needs at least. PUBLIC: nothing (health), or the body says it (a join token)."""
+    """What a caller needs at least. PUBLIC: nothing (health, the dashboard's files), or the body says it (a join token, a key)."""
 
     PUBLIC = 0
     VIEWER = 1
@@ -94,6 +95,19 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
     ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
+    # Signing in takes no key, as it is how a browser comes to use one; both others say nothing to nobody.
+    ("GET", "/api/session"): Rule(Need.PUBLIC),
+    ("POST", "/api/session"): Rule(Need.PUBLIC),
+    ("DELETE", "/api/session"): Rule(Need.PUBLIC),
+    # The dashboard's own files, the same for everybody; its data comes from the API (docs/adr/0009-public-dashboard-files.md).
+    ("GET", "/"): Rule(Need.PUBLIC),
+    ("HEAD", "/"): Rule(Need.PUBLIC),
+    ("GET", "/sign-in"): Rule(Need.PUBLIC),
+    ("HEAD", "/sign-in"): Rule(Need.PUBLIC),
+    ("GET", "/dashboard"): Rule(Need.PUBLIC),
+    ("HEAD", "/dashboard"): Rule(Need.PUBLIC),
+    ("GET", "/dashboard/{path}"): Rule(Need.PUBLIC),
+    ("HEAD", "/dashboard/{path}"): Rule(Need.PUBLIC),
     ("GET", "/api/registries"): _VIEW,
     ("PUT", "/api/registries/{host}"): _DEPLOY,
     ("DELETE", "/api/registries/{host}"): _DEPLOY,
@@ -134,6 +148,10 @@ class Caller:
     peer: str | None = None
     host: str = ""
     origin: str | None = None
+    method: str = "GET"  # WS for a WebSocket
+    session: str | None = None  # what the session's cookie holds
+    site: str | None = None  # Sec-Fetch-Site
+    has_header: bool = False  # whether it has the header that only our own page sends
 
 
 def authenticate(controller: Controller, caller: Caller, now: float, *, is_open: bool = False) -> Key:
@@ -146,6 +164,9 @@ def authenticate(controller: Controller, caller: Caller, now: float, *, is_open:
     if caller.authorization is None:
         if is_open:
             return OPEN_KEY
+        if caller.session is not None:
+            check_caller_page(caller)
+            return session_key(controller, caller.session, now)[0]
         raise Unauthenticated(_NO_KEY)
     scheme, _, given = caller.authorization.partition(" ")
     given = given.strip()
@@ -157,6 +178,13 @@ def authenticate(controller: Controller, caller: Caller, now: float, *, is_open:
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         raise Unauthenticated(_BAD_KEY)
     return key
+
+
+def check_caller_page(caller: Caller, *, is_sign_in: bool = False) -> None:
+    """Raises Forbidden unless a request with a session's cookie comes from our own page; see check_own_page."""
+    check_own_page(
+        caller.method, caller.host, caller.origin, caller.site, has_header=caller.has_header, is_sign_in=is_sign_in
+    )
 
 
 def authenticate_node(controller: Controller, headers: Mapping[str, str]) -> Key:

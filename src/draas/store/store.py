@@ -44,7 +44,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinToken:
-    """A short-lived permission to join."""
+    """A short-lived permission to join, or (draas.server.sessions) to use the dashboard: its digest begins with the use."""
 
     digest: str
     expires_at: float

@@ -191,6 +191,9 @@ class FakeController:
     def key(self, digest: str) -> Key | None:
         return next((key for key in self._keys.values() if key.digest == digest), None)
 
+    def key_with_id(self, id: str) -> Key | None:
+        return self._keys.get(id)
+
     def keys(self) -> Sequence[Key]:
         return list(self._keys.values())
 

@@ -4,9 +4,9 @@ Everything is strict (no "1" for 1, no true for 1), every size is bounded, an un
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -201,6 +201,20 @@ class KeyBody(Body):
     role: Literal["viewer", "deployer", "admin"]
     project: ProjectText | None = None
     ttl_s: float | None = Field(None, ge=1, le=MAX_TTL_S)
+
+
+class SessionBody(Body):
+    """A key, or the token of a one-time sign-in link: one of the two."""
+
+    key: str | None = Field(None, min_length=1, max_length=512)
+    token: str | None = Field(None, min_length=1, max_length=512)
+
+    @model_validator(mode="after")
+    def check_one(self) -> Self:
+        """Not both, not none."""
+        if (self.key is None) == (self.token is None):
+            raise PydanticCustomError("session", "must have either key or token")
+        return self
 
 
 class CertificateBody(Body):

@@ -176,16 +176,18 @@ class NodeView(TypedDict):
     runtimes: list[RuntimeView]
     images: list[ImageView]
     ingress: IngressView | None
+    warnings: list[str]
     joined_at: str | None
     last_seen: str | None
 
 
 class NodeList(TypedDict):
-    """All nodes, by name."""
+    """All nodes, by name. `warnings` are about the controller's own machine."""
 
     items: list[NodeView]
     next: str | None
     total: int
+    warnings: list[str]
 
 
 class SampleView(TypedDict):
@@ -313,6 +315,22 @@ class LogLineView(LinePart):
     """One line of an attempt's output."""
 
     attempt: int
+
+
+class SessionView(TypedDict):
+    """Who asks. `role` and `key` (its name) are null where nobody is signed in; `project` also where the key is for all.
+
+    `is_open`: no key is needed from this machine. `url` is where other machines reach the controller.
+    """
+
+    signed_in: bool
+    role: str | None
+    project: str | None
+    key: str | None
+    is_open: bool
+    version: str
+    url: str
+    last_event: int
 
 
 class HealthView(TypedDict):

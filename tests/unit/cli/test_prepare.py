@@ -56,6 +56,14 @@ def test_what_was_shown_is_what_is_sent(shop: Path) -> None:
     }  # fmt: skip
 
 
+def test_an_empty_dockerfile_is_none(shop: Path) -> None:
+    """The shell makes it before it runs `draas detect --quiet >Dockerfile`."""
+    first, _ = taken(shop)
+    (shop / "Dockerfile").touch()
+    ready, files = taken(shop)
+    assert (ready.made, files["Dockerfile"]) == (first.made, first.made)
+
+
 def test_the_same_is_known_again_and_every_difference_counts(shop: Path) -> None:
     first, _ = taken(shop)
     assert taken(shop)[0].inputs == first.inputs

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 import structlog
@@ -31,17 +32,21 @@ from draas.server.api import (
     metrics,
     nodes,
     registries,
+    session,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
+from draas.server.attempts import Attempts
 from draas.server.registry.errors import Refused, render_refused
 from draas.server.registry.images import Images
 from draas.server.registry.platforms import Platforms
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
+from draas.server.web.routes import BUILT, web_routes
 
 log = structlog.get_logger(__name__)
 NOUNS = (
@@ -60,6 +65,7 @@ NOUNS = (
     registries,
     images,
     metrics,
+    session,
     describe,
 )
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
@@ -72,10 +78,13 @@ def create_app(
     link: Link | None = None,
     images: Images | None = None,
     care: ImageCare | None = None,
+    disk: OwnDisk | None = None,
+    web: Path = BUILT,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too, whose images `care` tells of and collects.
+    With `images` it is a registry too, whose images `care` tells of and collects. When `disk` is full, what
+    needs room on it is refused. `web` is the folder of the built dashboard.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -87,7 +96,9 @@ def create_app(
         config=config,
         batches=asyncio.Semaphore(BATCHES_AT_ONCE),
         once=Once(),
+        attempts=Attempts(),
         images=care,
+        disk=disk,
         blobs=images.blobs if images is not None else None,
         platforms=Platforms(images) if images is not None else None,
     )
@@ -96,6 +107,7 @@ def create_app(
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
+    app.router.routes.extend(web_routes(web))
     if images is not None:
         app.router.routes.extend(registry_routes(images))
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -19,9 +19,12 @@ from draas.server.api.config import ApiConfig
 from draas.server.api.faults import faults_of_parts
 from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
+from draas.server.attempts import Attempts
 from draas.server.registry.platforms import Platforms
 from draas.server.services.controller import Controller, Idempotency, Reply
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
+from draas.server.sessions import REQUEST_HEADER, cookie_name
 from draas.store.blobs import BlobStore
 from draas.store.store import Key, StoreFailure
 
@@ -37,7 +40,9 @@ class Api:
     config: ApiConfig
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
     once: Once
+    attempts: Attempts
     images: ImageCare | None = None  # of the registry, where there is one
+    disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
     blobs: BlobStore | None = None  # of the registry, where there is one
     platforms: Platforms | None = None  # of its images
@@ -47,6 +52,12 @@ def api_of(request: HTTPConnection) -> Api:
     """The application's own."""
     found: Api = request.app.state.api
     return found
+
+
+def check_room(request: HTTPConnection, what: str) -> None:
+    """Raises NoRoom where the controller's disk is too full for `what`."""
+    if (disk := api_of(request).disk) is not None:
+        disk.check_room(what)
 
 
 def key_of(request: Request) -> Key:
@@ -63,7 +74,31 @@ def caller_of(request: HTTPConnection) -> Caller:
         peer=request.client.host if request.client is not None else None,
         host=headers.get("host", ""),
         origin=headers.get("origin"),
+        method=request.scope.get("method", "WS"),
+        session=request.cookies.get(session_cookie(request)) if "cookie" in headers else None,
+        site=headers.get("sec-fetch-site"),
+        has_header=REQUEST_HEADER in headers,
     )
+
+
+def permission_of(request: Request) -> Callable[[], bool]:
+    """Whether who asked is still who may: for answers that last, as keys are revoked and sessions end meanwhile."""
+    api, caller = api_of(request), caller_of(request)
+
+    def may() -> bool:
+        try:
+            authenticate(api.controller, caller, clock.now(), is_open=api.config.is_open)
+        except DraasError:
+            return False
+        return True
+
+    return may
+
+
+def session_cookie(request: HTTPConnection) -> str:
+    """The name of the cookie that holds the session."""
+    secure = request.scope["scheme"] in ("https", "wss")
+    return cookie_name(request.headers.get("host", ""), secure=secure)
 
 
 class GuardedRoute(APIRoute):

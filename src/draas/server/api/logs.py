@@ -21,7 +21,7 @@ from draas.model.errors import NotFound
 from draas.model.job import Job, JobId, JobKind
 from draas.server.api import render, sse
 from draas.server.api.document import answers
-from draas.server.api.guard import GuardedRoute, api_of, find_job
+from draas.server.api.guard import GuardedRoute, api_of, find_job, permission_of
 from draas.server.api.jobs import Id
 from draas.server.api.since import parse_since
 from draas.server.services.controller import Controller
@@ -74,7 +74,9 @@ async def serve_output(request: Request, id: JobId, query: LogQuery, kind: JobKi
         wanted = replace(wanted, after_line=resume[1], tail=None)
     attempts = _attempts(api.controller, job, start, follow=query.follow, only=query.attempt is not None)
     if wants_events:
-        return sse.events_response(_events(api.controller, job, attempts, wanted, query.follow), api.config.beat_s)
+        return sse.events_response(
+            _events(api.controller, job, attempts, wanted, query.follow), api.config.beat_s, permission_of(request)
+        )
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     pieces = _text(api.controller, attempts, wanted, query.follow)
     return StreamingResponse(pieces, headers=headers, media_type="text/plain; charset=utf-8")

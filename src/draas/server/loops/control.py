@@ -325,6 +325,9 @@ class ControlLoop(TickLoop):
         self._tokens.update({token.digest: token for token in write.tokens})
         for digest in write.gone_tokens:
             self._tokens.pop(digest, None)
+        if write.tokens:  # the store forgets expired ones, too
+            now = clock.now()
+            self._tokens = {digest: token for digest, token in self._tokens.items() if token.expires_at > now}
         self._registries.learn(write)
         if write.certificates or write.gone_certificates:
             self._certificates.update({one.host: one for one in write.certificates})
@@ -370,6 +373,9 @@ class ControlLoop(TickLoop):
 
     def key(self, digest: str) -> Key | None:
         return self._keys.get(digest)
+
+    def key_with_id(self, id: str) -> Key | None:
+        return next((key for key in self._keys.values() if key.id == id), None)
 
     def keys(self) -> Sequence[Key]:
         return sorted(self._keys.values(), key=lambda key: key.created_at)

@@ -93,13 +93,14 @@ class Program:
         shutil.rmtree(tree, ignore_errors=True)
         with source.open("rb") as archive:
             unpack(archive, tree)
+        tree.chmod(0o755)  # COPY gives the mode of the context's root to the folder that it copies to
         source.unlink()
         self._stopping.check()
         files, total = size_of(tree)
         self._tell(f"source: {files} files, {_bytes(total)}")
         plan = plan_build(tree, build.folder, build.dockerfile)
         self._tell(f"recognised: {plan.kind}, by {', '.join(plan.because) or 'its files'}")
-        if plan.made:
+        if plan.made and not plan.sent:
             self._tell("the Dockerfile made for it:")
             for line in plan.text.splitlines():
                 self._tell(f"    {line}")

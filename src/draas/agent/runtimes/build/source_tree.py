@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from draas.build.context import find_context
 from draas.build.detect import detect, only_folder
-from draas.build.dockerfile import render_dockerfile
+from draas.build.dockerfile import MADE_BY, render_dockerfile
 from draas.build.recipe import (
     GoRecipe,
     NodeRecipe,
@@ -16,6 +16,7 @@ from draas.build.recipe import (
     Recipe,
     StaticRecipe,
 )
+from draas.build.source import Source
 from draas.build.tree import read_source
 from draas.model.errors import Invalid
 
@@ -31,7 +32,8 @@ KINDS: dict[type[Recipe], str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`context` is the folder that goes to the builder; `text` the Dockerfile, `made` whether it was made here.
+    """`context` is the folder that goes to the builder; `text` the Dockerfile, `made` whether it was made: here, or (`sent`) for whoever
+    sent it along and saw it.
 
     `ignore` is the text of a .dockerignore that belongs to this Dockerfile alone.
     """
@@ -39,6 +41,7 @@ class Plan:
     context: Path
     text: str
     made: bool
+    sent: bool
     kind: str
     because: tuple[str, ...]
     port: int | None
@@ -56,16 +59,29 @@ def plan_build(tree: Path, folder: str, dockerfile: str) -> Plan:
     else:
         recipe = detect(source)
     own = isinstance(recipe, OwnDockerfile)
+    text = _read(root, root / recipe.path) if isinstance(recipe, OwnDockerfile) else render_dockerfile(recipe)
+    sent = own and text.startswith(MADE_BY)
+    told = (_made_for(source, recipe) if sent else None) or recipe
     ignore = root / f"{recipe.path}.dockerignore" if isinstance(recipe, OwnDockerfile) else None
     return Plan(
         context=root / recipe.folder,
-        text=_read(root, root / recipe.path) if isinstance(recipe, OwnDockerfile) else render_dockerfile(recipe),
-        made=not own,
-        kind=KINDS[type(recipe)],
-        because=recipe.because,
-        port=recipe.port,
+        text=text,
+        made=sent or not own,
+        sent=sent,
+        kind=KINDS[type(told)],
+        because=told.because,
+        port=recipe.port or told.port,
         ignore=_read(root, ignore) if ignore is not None and ignore.is_file() else None,
     )
+
+
+def _made_for(source: Source, recipe: Recipe) -> Recipe | None:
+    """What a Dockerfile that came along was made for; None where it is nothing that is recognised."""
+    assert isinstance(recipe, OwnDockerfile)
+    try:
+        return detect(Source(files=source.files - {recipe.path}, texts=source.texts))
+    except NotRecognised:
+        return None
 
 
 def _find(tree: Path, path: str, field: str) -> Path:

@@ -9,6 +9,8 @@ from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
 from draas.model.architecture import runs
+from draas.model.login import Login
+from draas.model.registry import registry_of
 
 MAX_REFERENCE = 512
 FULL_DISK_BYTES = 64 * 1024 * 1024  # with less than this no layer can be unpacked
@@ -47,35 +49,38 @@ def parse_reference(image: str) -> Reference:
     return Reference(head, tag) if tagged else Reference(name, "latest")
 
 
-def registry_of(image: str) -> str:
-    """The registry's host; Docker Hub where none is named."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+async def explain_pull(api: EngineApi, image: str, error: EngineError, remedy: str = "") -> RuntimeFailure:
+    """What went wrong, by the status of the engine's answer and by what can be looked up; its message is only quoted.
 
-
-async def explain_pull(api: EngineApi, image: str, error: EngineError) -> RuntimeFailure:
-    """What went wrong, by the status of the engine's answer and by what can be looked up; its message is only quoted."""
-    said = f"the engine said: {error.message}"
+    `remedy` is login_remedy's: engines answer 500 where the registry wants another login, or any.
+    """
+    said = f"{remedy}; the engine said: {error.message}" if remedy else f"the engine said: {error.message}"
     registry = registry_of(image)
     if error.status == 400:
-        return RuntimeFailure(Cause.IMAGE, f"{image!r} is no valid image name: write name:tag; {said}")
-    if error.status in (401, 403, 404):
         return RuntimeFailure(
-            Cause.IMAGE,
-            f"image {image!r} was not found at {registry}, or is private: check name and tag, or give the project a login "
-            f"(draas registries add {registry}); {said}",
+            Cause.IMAGE, f"{image!r} is no valid image name: write name:tag; the engine said: {error.message}"
         )
+    if error.status in (401, 403, 404):
+        return RuntimeFailure(Cause.IMAGE, f"image {image!r} was not found at {registry}: check name and tag; {said}")
     free = await free_disk_bytes(api)
     if free is not None and free < FULL_DISK_BYTES:
         return RuntimeFailure(
             Cause.DISK,
-            f"no room for image {image!r}: {free >> 20} MiB are free on this node; remove images or files; {said}",
+            f"no room for image {image!r}: {free >> 20} MiB are free on this node; remove images or files; "
+            f"the engine said: {error.message}",
         )
     return RuntimeFailure(
         Cause.IMAGE,
-        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached and, if the image is "
-        f"private, the project's login (draas registries add {registry}); {said}",
+        f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached; {said}",
     )
+
+
+def login_remedy(image: str, login: Login | None) -> str:
+    """What to do where `image` of another registry is private: pulled with `login`, or without one."""
+    add = f"draas registries add {registry_of(image)}"
+    if login is None:
+        return f"if the image is private, the project's login is missing: {add}"
+    return f"if it is the project's login as {login.username!r} that is refused, give it again: {add}"
 
 
 async def free_disk_bytes(api: EngineApi) -> int | None:

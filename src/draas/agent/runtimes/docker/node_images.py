@@ -21,6 +21,7 @@ from draas.lib import clock
 from draas.model.allocation import AllocationId, Cause
 from draas.model.login import Login
 from draas.model.node import Image
+from draas.model.registry import registry_of
 from draas.wire.link import Assignment
 
 LISTED_S = 5.0  # how old a list may be
@@ -115,17 +116,22 @@ class NodeImages:
         images.check_reference(local)
         info = await self._patience(lambda: inspect_image(self._api, local))
         if info is None or _moves(image):
-            info = await self._pull(local, progress, login, info)
+            info = await self._pull(local, progress, login, info, _remedy(image, login))
         arch = str(info.get("Architecture", ""))
         self._seen.remember(image, arch)
         return arch
 
     async def _pull(
-        self, local: str, progress: Callable[[str], None], login: Login | None, had: dict[str, Any] | None
+        self,
+        local: str,
+        progress: Callable[[str], None],
+        login: Login | None,
+        had: dict[str, Any] | None,
+        remedy: str,
     ) -> dict[str, Any]:
         """What the engine says of it. One that was here already will do where its registry does not give it now."""
         try:
-            await pull(self._api, local, progress, login)
+            await pull(self._api, local, progress, login, remedy)
         except RuntimeFailure as failure:
             if had is None:
                 raise
@@ -147,7 +153,9 @@ class NodeImages:
             pinned(cluster.cluster(pin) if cluster is not None else pin)
 
         self._pins[assignment.id], info = await self._patience(
-            lambda: pin_image(self._api, local, progress, tell, login, newest=_moves(image))
+            lambda: pin_image(
+                self._api, local, progress, tell, login, newest=_moves(image), remedy=_remedy(image, login)
+            )
         )
         self._listed_until = 0.0
         return str(info.get("Architecture", ""))
@@ -167,7 +175,7 @@ class NodeImages:
         image = self.name_of(assignment)
         if is_cluster_image(image):
             return self._cluster.login if self._cluster is not None else None
-        return login_for(images.registry_of(image), assignment.logins)
+        return login_for(registry_of(image), assignment.logins)
 
     @contextmanager
     def _in_cluster_names(self) -> Iterator[None]:
@@ -175,6 +183,11 @@ class NodeImages:
             yield
         except RuntimeFailure as failure:
             raise self.told(failure) from failure
+
+
+def _remedy(image: str, login: Login | None) -> str:
+    """The controller's own registry is opened by the agent; no login of a project would help."""
+    return "" if is_cluster_image(image) else images.login_remedy(image, login)
 
 
 def _moves(image: str) -> bool:

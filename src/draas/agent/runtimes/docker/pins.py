@@ -51,6 +51,7 @@ async def pin_image(
     login: Login | None = None,
     *,
     newest: bool = False,
+    remedy: str = "",
 ) -> tuple[str, dict[str, Any]]:
     """Have `image` here; what it is exactly, and what the engine says of it. What is here already under this name counts.
 
@@ -69,7 +70,7 @@ async def pin_image(
     if info is None:
         if "@" in wanted:
             pinned(wanted)
-        await pull(api, wanted, progress, login)
+        await pull(api, wanted, progress, login, remedy)
         info = await inspect_image(api, wanted)
     if info is None:
         raise RuntimeFailure(Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?")

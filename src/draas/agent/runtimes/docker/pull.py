@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
+from draas.agent.runtimes.docker.image_ledger import noted_pull
 from draas.agent.runtimes.docker.images import explain_pull, parse_reference
 from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.runtime import RuntimeFailure
@@ -46,25 +47,30 @@ class Progress:
         return min(int(80 * got + 20 * len(self._done & self._layers.keys()) / len(self._layers)), 100)
 
 
-async def pull(api: EngineApi, image: str, progress: Callable[[str], None], login: Login | None = None) -> None:
-    """Pull `image`; `login` opens its registry. Raises RuntimeFailure with cause and remedy."""
+async def pull(
+    api: EngineApi, image: str, progress: Callable[[str], None], login: Login | None = None, remedy: str = ""
+) -> None:
+    """Pull `image`; `login` opens its registry. Raises RuntimeFailure with cause and remedy (images.explain_pull)."""
     wanted = parse_reference(image)
     counted = Progress()
     progress(counted.sentence)
     try:
-        async with api.stream(
-            "POST",
-            "images/create",
-            silence_s=SILENCE_S,
-            headers=auth_headers(login),
-            fromImage=wanted.name,
-            tag=wanted.tag,
-        ) as stream:
+        async with (
+            noted_pull(api, image),
+            api.stream(
+                "POST",
+                "images/create",
+                silence_s=SILENCE_S,
+                headers=auth_headers(login),
+                fromImage=wanted.name,
+                tag=wanted.tag,
+            ) as stream,
+        ):
             async for line in stream:
                 if counted.on_message(read_message(line)):
                     progress(counted.sentence)
     except EngineError as error:
-        raise await explain_pull(api, image, error) from error
+        raise await explain_pull(api, image, error, remedy) from error
     except EngineAway as error:
         raise RuntimeFailure(
             Cause.IMAGE, f"pulling image {image!r} was cut off: {error.detail}; try again when the engine runs"

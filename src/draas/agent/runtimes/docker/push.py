@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
-from draas.agent.runtimes.docker.images import parse_reference, registry_of
+from draas.agent.runtimes.docker.images import parse_reference
 from draas.agent.runtimes.docker.pull import SILENCE_S, read_message
 from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.runtime import RuntimeFailure
@@ -12,6 +12,7 @@ from draas.model.allocation import Cause
 from draas.model.errors import Invalid
 from draas.model.image_name import Digest, parse_digest
 from draas.model.login import Login
+from draas.model.registry import registry_of
 
 
 class Progress:
