@@ -1,12 +1,14 @@
-"""A real registry with authentication: private images pulled from it by a real engine for a real controller and agent."""
+"""A real registry with authentication: private images pulled from it, and builds pushed to it, by a real engine for a real controller and agent."""
 
 import asyncio
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from draas.model.job import SAMPLE_IMAGE
 from draas.testing.docker_registry import PASSWORD, USERNAME, DockerRegistry, docker_registry
 from draas.testing.engine import PrivateEngine
 from draas.testing.waiting import wait_for
+from draas.wire.build_views import BuildView
 from draas.wire.views import JobView
 
 pytestmark = pytest.mark.needs("root", "netns", "dockerd", "busybox", "docker-registry")
@@ -68,6 +71,24 @@ class Cluster:
 
         with self.engine.inside():
             return asyncio.run(run())
+
+    def build(self, name: str, dockerfile: str, *tags: str) -> tuple[BuildView, str]:
+        """What became of a build of this Dockerfile, and what it said."""
+        packed = self.folder / "source.tar.gz"
+        with tarfile.open(packed, "w:gz") as tar:
+            text = dockerfile.encode()
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+
+        async def build(client: Client) -> tuple[BuildView, str]:
+            source = await client.builds.upload(f"default/{name}", packed, lambda _sent, _all: None)
+            asked = {"name": name, "source": source, "tags": list(tags), "resources": {"memory_mb": 256}}
+            made = await client.builds.create(asked)
+            ended = await client.builds.wait(made["id"], timeout_s=90)
+            return ended, b"".join([piece async for piece in client.builds.logs(made["id"])]).decode()
+
+        return self.call(build)
 
 
 def clean_environ(home: Path) -> dict[str, str]:
@@ -161,3 +182,69 @@ def assert_nowhere(cluster: Cluster, *secrets: str) -> None:
     for secret in secrets:
         assert secret not in told
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def test_a_build_may_start_from_a_private_image(cluster: Cluster) -> None:
+    image = cluster.registry.put(SAMPLE_IMAGE, "team/base:1")
+    dockerfile = f"FROM {image}\nENV FROM_PRIVATE=yes\n"
+    without, told = cluster.build("shop", dockerfile)
+    assert without["state"] == "failed", told
+    assert "401 Unauthorized" in without["reason"]
+    cluster.log_in(PASSWORD)
+    with_login, told = cluster.build("shop", dockerfile)
+    assert with_login["state"] == "succeeded", told
+    assert_nowhere(cluster, PASSWORD)
+
+
+# --- pushing what was built ---
+
+FROM_NOTHING = "FROM scratch\nCOPY Dockerfile /\n"
+
+
+def hub(registry: DockerRegistry, password: str, push: str = "true") -> dict[str, str]:
+    return {
+        "DOCKER_HUB_PUSH": push,
+        "DOCKER_USERNAME": USERNAME,
+        "DOCKER_PASSWORD": password,
+        "DOCKER_HUB_REGISTRY": registry.host,
+    }
+
+
+def test_what_is_built_is_pushed_where_that_is_on(
+    docker_engine: PrivateEngine, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    with running(tmp_path, docker_engine, registry, **hub(registry, PASSWORD)) as cluster:
+        built, told = cluster.build("pushed", FROM_NOTHING, "1.2", "latest")
+        assert built["state"] == "succeeded", told
+        names = [f"{registry.host}/{USERNAME}/pushed:{tag}" for tag in ("1.2", "latest")]
+        assert built["pushed"] == names
+        assert registry.tags(f"{USERNAME}/pushed") == ["1.2", "latest"]
+        untagged, told = cluster.build("untagged", FROM_NOTHING)
+        assert untagged["pushed"] == [f"{registry.host}/{USERNAME}/untagged:{untagged['id']}"], told
+        assert "Downloaded" in registry.docker("pull", names[0])  # by whoever has the account
+        registry.docker("rmi", names[0])
+        assert_nowhere(cluster, PASSWORD)
+
+
+def test_a_push_with_a_wrong_password_fails_the_build_with_what_the_registry_said(
+    docker_engine: PrivateEngine, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    with running(tmp_path, docker_engine, registry, **hub(registry, WRONG)) as cluster:
+        built, told = cluster.build("refused", FROM_NOTHING, "1")
+        assert built["state"] == "failed", told
+        assert "unauthorized: authentication required" in built["reason"]
+        assert "DOCKER_USERNAME" in built["reason"]
+        assert registry.tags(f"{USERNAME}/refused") == []
+        assert_nowhere(cluster, WRONG)
+
+
+def test_no_call_is_made_where_pushing_is_off(
+    docker_engine: PrivateEngine, registry: DockerRegistry, tmp_path: Path
+) -> None:
+    before = registry.requests()
+    with running(tmp_path, docker_engine, registry, **hub(registry, PASSWORD, push="false")) as cluster:
+        built, told = cluster.build("kept", FROM_NOTHING, "1")
+        assert (built["state"], built["pushed"]) == ("succeeded", []), told
+        assert registry.requests() == before
+        cluster.registry.put(SAMPLE_IMAGE, "team/seen:1")
+        assert len(registry.requests()) > len(before)  # it does count

