@@ -1,6 +1,8 @@
 // Router: all pages. A new one is a folder under pages/ with a route.ts, and a line here.
 import type { QueryClient } from '@tanstack/react-query';
 import { createRouter } from '@tanstack/react-router';
+import { appRoute, appsRoute, deployBuildRoute, deployRoute } from './pages/apps/route';
+import { buildRoute, buildsRoute } from './pages/builds/route';
 import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
 import { machineRoute, machinesRoute } from './pages/machines/route';
 import { overviewRoute } from './pages/overview/route';
@@ -10,7 +12,20 @@ import { ErrorPanel } from './ui/states';
 
 const tree = rootRoute.addChildren([
   signInRoute,
-  shellRoute.addChildren([overviewRoute, machinesRoute, machineRoute, jobsRoute, newJobRoute, jobRoute]),
+  shellRoute.addChildren([
+    overviewRoute,
+    machinesRoute,
+    machineRoute,
+    jobsRoute,
+    newJobRoute,
+    jobRoute,
+    appsRoute,
+    appRoute,
+    deployRoute,
+    deployBuildRoute,
+    buildsRoute,
+    buildRoute,
+  ]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -2,7 +2,7 @@
 import type { IconName } from '../ui/icons';
 
 export interface NavItem {
-  to: '/' | '/machines' | '/jobs';
+  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds';
   label: string;
   icon: IconName;
 }
@@ -11,4 +11,6 @@ export const NAV: NavItem[] = [
   { to: '/', label: 'Overview', icon: 'overview' },
   { to: '/machines', label: 'Machines', icon: 'machines' },
   { to: '/jobs', label: 'Jobs', icon: 'jobs' },
+  { to: '/apps', label: 'Apps', icon: 'apps' },
+  { to: '/builds', label: 'Builds', icon: 'builds' },
 ];
