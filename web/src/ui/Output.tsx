@@ -12,14 +12,16 @@ const TAIL = 1000;
 const KEPT = 5000; // lines in the page; the whole is one download away
 
 interface OutputProps {
-  /** Where the API has it: /api/builds/ID/logs, /api/apps/NAME/logs?replica=3. */
-  at: string;
-  /** The name of the file that it is downloaded as. */
-  file: string;
-  label?: string;
+  /** Whose output: one of these two. */
+  buildId?: string;
+  app?: string;
+  /** Of an app: one replica alone, by number. */
+  replica?: string | undefined;
 }
 
-export function Output({ at, file, label = 'Output' }: OutputProps) {
+export function Output({ buildId, app, replica }: OutputProps) {
+  const whole = app === undefined ? `/api/builds/${buildId}/logs` : `/api/apps/${encodeURIComponent(app)}/logs`;
+  const at = replica === undefined ? whole : `${whole}?replica=${encodeURIComponent(replica)}`;
   const [lines, setLines] = useState<Line[]>([]);
   const [isEnded, setEnded] = useState(false);
   const [refused, setRefused] = useState<Error | null>(null);
@@ -66,7 +68,7 @@ export function Output({ at, file, label = 'Output' }: OutputProps) {
   return (
     <div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard */}
-      <pre className="log" ref={box} onScroll={onScroll} tabIndex={0} aria-label={label} role="log">
+      <pre className="log" ref={box} onScroll={onScroll} tabIndex={0} aria-label="Output" role="log">
         {lines.length === 0 && <span className="dim">{isEnded ? 'It wrote nothing.' : 'Nothing so far…'}</span>}
         {lines.map((line) => (
           <span key={`${line.number ?? line.attempt}:${line.line}`} data-stream={line.stream}>
@@ -84,7 +86,7 @@ export function Output({ at, file, label = 'Output' }: OutputProps) {
               {count(unseen, 'new line')}
             </Button>
           )}
-          <Button size="compact-xs" variant="default" component="a" href={at} download={file}>
+          <Button size="compact-xs" variant="default" component="a" href={at} download={`${app ?? buildId}.log`}>
             Download
           </Button>
         </Group>

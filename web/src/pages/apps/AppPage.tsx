@@ -250,11 +250,11 @@ function Explain({ app }: { app: AppDetail }) {
   const told = useQuery({ ...appExplainQuery(app.name), enabled: isOpen, refetchInterval: isCalm ? false : 3000 });
   return (
     <Section
-      title="Why it is so, and where one more replica would fit"
+      title="Explain"
       beside={
         isCalm && (
           <Button size="compact-xs" variant="default" onClick={toggle} aria-expanded={isOpen}>
-            {isOpen ? 'Hide' : 'Explain'}
+            {isOpen ? 'Hide' : 'Show'}
           </Button>
         )
       }

@@ -36,9 +36,9 @@ import type { Source } from './source';
 import { uploadBuild } from './upload';
 
 const SOURCES = [
-  { value: 'image', label: 'Image' },
-  { value: 'files', label: 'Folder or archive' },
-  { value: 'git', label: 'Git' },
+  { value: 'image', label: 'An image' },
+  { value: 'files', label: 'A folder or archive' },
+  { value: 'git', label: 'A git repository' },
 ];
 
 export function Deploy() {
@@ -256,7 +256,7 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                 <TextInput
                   label="Name"
                   description={<NameState name={name} isTaken={isTaken} isFixed={app !== undefined} />}
-                  disabled={app !== undefined}
+                  readOnly={app !== undefined}
                   spellCheck={false}
                   {...text('name')}
                   onChange={(event) => {

@@ -48,6 +48,7 @@ function Steps({ build }: { build: Build }) {
   const found = releases.data?.items.findLast((one) => one.spec.labels[BUILD_LABEL] === build.id);
   const release =
     found === undefined ? null : { ...found, ...app?.releases.find((one) => one.number === found.number) };
+  const mayDeploy = useMay('deploy');
   const put = usePut(build, release !== null);
   const steps = [...buildSteps(build), ...releaseSteps(release, app)];
   const isLive = release?.state === 'live' && app !== null;
@@ -95,6 +96,7 @@ function Steps({ build }: { build: Build }) {
         release === null &&
         releases.fetchStatus === 'idle' &&
         apps.data &&
+        mayDeploy &&
         put.isIdle &&
         !put.isWanted && (
           <Alert color="indigo" variant="light" title="The image is built; the app was not deployed from this tab.">
@@ -136,15 +138,14 @@ function Under({ step, build, children }: { step: Step; build: Build; children: 
   const told = useQuery({ ...buildExplainQuery(build.id), enabled: isWaiting, refetchInterval: 2000 });
   if (isWaiting) return told.data ? <Explained explanation={told.data} noun="build" /> : null;
   if (step.name !== 'building') return children;
-  if (step.state === 'now')
-    return <Output at={`/api/builds/${build.id}/logs`} file={`${build.id}.log`} label="Output of the build" />;
+  if (step.state === 'now') return <Output buildId={build.id} />;
   if (step.state === 'failed') {
     return (
       <div>
         <Text size="sm" fw={550} mb={6}>
           {buildFailure(build)}
         </Text>
-        <Output at={`/api/builds/${build.id}/logs`} file={`${build.id}.log`} label="Output of the build" />
+        <Output buildId={build.id} />
       </div>
     );
   }

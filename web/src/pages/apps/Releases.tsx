@@ -70,14 +70,9 @@ function ReleaseRow({ app, release, before, isNewest }: RowProps) {
         </span>
         <Group gap="xs">
           <Rollback app={app} release={release} />
-          <Button
-            size="compact-xs"
-            variant="default"
-            aria-expanded={isOpen}
-            aria-label={`Details of release ${release.number}`}
-            onClick={() => setChoice(!isOpen)}
-          >
+          <Button size="compact-xs" variant="default" aria-expanded={isOpen} onClick={() => setChoice(!isOpen)}>
             {isOpen ? 'Less' : 'Details'}
+            <span className="sr-only">&nbsp;of release {release.number}</span>
           </Button>
         </Group>
       </div>
@@ -143,11 +138,7 @@ export function UnderStep({ step, app, release, buildId }: UnderProps) {
         {remedy && <Text size="sm">{remedy}</Text>}
         {failing !== null && (
           <div style={{ marginTop: 8 }}>
-            <Output
-              at={`/api/apps/${encodeURIComponent(app.name)}/logs?replica=${failing.number}`}
-              file={`${app.name}.${failing.number}.log`}
-              label={`Output of replica ${failing.number}`}
-            />
+            <Output app={app.name} replica={String(failing.number)} />
           </div>
         )}
       </div>

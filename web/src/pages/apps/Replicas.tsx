@@ -49,7 +49,7 @@ function ReplicaTable({ replicas, label }: { replicas: readonly Replica[]; label
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by the keyboard
     <div className="scroll-x" tabIndex={0} role="region" aria-label={label}>
-      <table className="plain">
+      <table className="plain replicas">
         <thead>
           <tr>
             <th>No.</th>
@@ -116,7 +116,7 @@ export function AppOutput({ app }: { app: AppDetail }) {
     ...app.past.map((one) => option(one, ` (${one.state})`)),
   ];
   const isKnown = options.some((one) => one.value === String(replica));
-  const chosen = replica !== undefined && isKnown ? `?replica=${replica}` : '';
+  const chosen = replica !== undefined && isKnown ? String(replica) : undefined;
   return (
     <Section
       title="Output"
@@ -127,7 +127,7 @@ export function AppOutput({ app }: { app: AppDetail }) {
             w={220}
             aria-label="Whose output"
             data={options}
-            value={chosen ? String(replica) : null}
+            value={chosen ?? null}
             placeholder="All replicas"
             clearable
             clearButtonProps={{ 'aria-label': 'All replicas' }}
@@ -141,7 +141,7 @@ export function AppOutput({ app }: { app: AppDetail }) {
         )
       }
     >
-      <Output at={`/api/apps/${encodeURIComponent(app.name)}/logs${chosen}`} file={`${app.name}.log`} />
+      <Output app={app.name} replica={chosen} />
     </Section>
   );
 }

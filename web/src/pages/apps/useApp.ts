@@ -15,8 +15,9 @@ const NOTHING: Watched = { of: '', data: undefined, isRemoved: false };
 
 /** `name` null: none is looked at. */
 export function useApp(name: string | null) {
-  const asked = useQuery({ ...appQuery(name ?? ''), enabled: name !== null });
   const [watched, setWatched] = useState(NOTHING);
+  const now = watched.of === name ? watched : NOTHING;
+  const asked = useQuery({ ...appQuery(name ?? ''), enabled: name !== null && !now.isRemoved });
   useEffect(() => {
     if (name === null) return;
     let stop: (() => void) | undefined;
@@ -47,6 +48,5 @@ export function useApp(name: string | null) {
       stop?.();
     };
   }, [name]);
-  const now = watched.of === name ? watched : NOTHING;
   return { data: now.data ?? asked.data, error: asked.error, refetch: asked.refetch, isRemoved: now.isRemoved };
 }

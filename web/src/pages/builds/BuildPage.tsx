@@ -60,11 +60,7 @@ function Parts({ build }: { build: Build }) {
       </Section>
       <Section title="Output">
         {/* Another attempt after the end is another stream. */}
-        <Output
-          key={isOpen ? 'open' : `ended ${build.attempts.length}`}
-          at={`/api/builds/${build.id}/logs`}
-          file={`${build.id}.log`}
-        />
+        <Output key={isOpen ? 'open' : `ended ${build.attempts.length}`} buildId={build.id} />
       </Section>
       {build.image !== null && <Image build={build} />}
       {build.dockerfile && (
