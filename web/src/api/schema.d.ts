@@ -2328,7 +2328,7 @@ export interface components {
         };
         /**
          * NodeList
-         * @description All nodes, by name.
+         * @description All nodes, by name. `warnings` are about the controller's own machine.
          */
         NodeList: {
             /** Items */
@@ -2337,6 +2337,8 @@ export interface components {
             next: string | null;
             /** Total */
             total: number;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * NodePatch
@@ -2396,6 +2398,8 @@ export interface components {
             used: components["schemas"]["ResourcesView"];
             /** Version */
             version: string;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * PlanView
@@ -2555,7 +2559,7 @@ export interface components {
         };
         /**
          * RemovalList
-         * @description What a collection deletes, in order.
+         * @description What a collection deletes, in order. `on_nodes`: what nodes' agents pulled and remove by themselves, in time.
          */
         RemovalList: {
             /** Freed Bytes */
@@ -2564,6 +2568,8 @@ export interface components {
             items: components["schemas"]["RemovalView"][];
             /** Next */
             next: string | null;
+            /** On Nodes */
+            on_nodes: components["schemas"]["RemovalView"][];
             /** Total */
             total: number;
         };
@@ -3438,6 +3444,8 @@ export interface operations {
                 stream?: ("stdout" | "stderr" | "notice") | null;
                 /** @description only the last N lines that match */
                 tail?: number | null;
+                /** @description only lines before this time; not with follow */
+                until?: string | null;
             };
             header?: never;
             path: {
@@ -4490,6 +4498,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The controller's disk is too full for it */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     show_api_builds__id__get: {
@@ -4816,11 +4833,15 @@ export interface operations {
     logs_api_builds__id__logs_get: {
         parameters: {
             query?: {
+                /** @description only lines behind the one of this number */
+                after?: number | null;
                 /** @description default: the latest */
                 attempt?: number | null;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
+                /** @description the first N lines that match, and no more */
+                limit?: number | null;
                 /** @description RFC 3339, Unix seconds, or an age such as 10m */
                 since?: string | null;
                 stream?: ("stdout" | "stderr" | "notice") | null;
@@ -6040,11 +6061,15 @@ export interface operations {
     logs_api_jobs__id__logs_get: {
         parameters: {
             query?: {
+                /** @description only lines behind the one of this number */
+                after?: number | null;
                 /** @description default: the latest */
                 attempt?: number | null;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
+                /** @description the first N lines that match, and no more */
+                limit?: number | null;
                 /** @description RFC 3339, Unix seconds, or an age such as 10m */
                 since?: string | null;
                 stream?: ("stdout" | "stderr" | "notice") | null;
@@ -6320,6 +6345,15 @@ export interface operations {
             };
             /** @description The controller cannot do it now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller's disk is too full for it */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
