@@ -166,12 +166,13 @@ export class NumberedSource extends Told implements Source {
     return follow(`${this.base}?${query}`, {
       isLast: (frame) => frame.event === 'end',
       onConnection: (connection) => {
-        if (connection === 'ended' || connection === 'live') found([...rows], rows.size < MOST_HITS);
+        if (connection === 'ended') found([...rows], rows.size < MOST_HITS);
       },
       onRefused: refused,
       onFrames: (frames) => {
+        const before = rows.size;
         for (const frame of frames) if (frame.event === 'line') rows.add(this.put(JSON.parse(frame.data) as ToldLine));
-        found([...rows], rows.size < MOST_HITS);
+        if (rows.size > before) found([...rows], rows.size < MOST_HITS);
       },
     });
   }

@@ -14,6 +14,8 @@ export interface Search {
   /** The lines to show; null: the source's own. */
   picked: Picked[] | null;
   fault: string | null;
+  /** Not still searching. */
+  isDone: boolean;
   isHit: (row: number) => boolean;
   told: (current: number) => string;
 }
@@ -54,9 +56,10 @@ export function useSearch(source: Source, expression: string): Search {
     hits,
     picked,
     fault: found.fault,
+    isDone: !isSearched || found.isDone || !source.isEnded,
     isHit: (row) => known.has(row + 1),
     told: (current) => {
-      if (isNumbered ? !found.isDone : !source.isLoaded) return 'Searching…';
+      if (isNumbered ? !found.isDone : !source.isLoaded) return source.isEnded ? 'Searching…' : 'No match so far';
       const all = found.isWhole
         ? count(hits.length, 'match', 'matches')
         : `the newest ${MOST_HITS.toLocaleString('en')} matches`;

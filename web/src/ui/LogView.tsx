@@ -283,7 +283,7 @@ function Output({ source, isMerged, whole, name, asked, expression, onAsk }: Out
 
   const marks = useMemo(() => (expression === '' ? null : markable(expression)), [expression]);
   const unseen = isFollowing ? 0 : source.count - source.shift - seen;
-  const isNothing = source.isLoaded && rows === 0;
+  const isNothing = source.isLoaded && rows === 0 && search.isDone;
   const drawnRows = [];
   for (let at = from; at < to; at++) {
     const one = picked?.[at];
@@ -394,7 +394,7 @@ function Output({ source, isMerged, whole, name, asked, expression, onAsk }: Out
           aria-pressed={isFollowing}
           onClick={() => (isFollowing ? pause() : toEnd())}
         >
-          {source.isEnded ? `The end, ${count(rows, 'line')}` : isFollowing ? 'Following' : 'Paused'}
+          {source.isEnded ? `The end, ${count(source.count, 'line')}` : isFollowing ? 'Following' : 'Paused'}
         </button>
         <span className="not-phone dim">
           <kbd>/</kbd> search <kbd>n</kbd> <kbd>N</kbd> next, before <kbd>g</kbd> <kbd>G</kbd> begin, end <kbd>f</kbd>{' '}

@@ -56,7 +56,13 @@ function Parts({ job }: { job: Job }) {
       <Section title="Summary">
         <Facts
           of={[
-            ['Command', <code key="command">{commandText(job.command)}</code>],
+            [
+              'Command',
+              // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
+              <code key="command" className="command" tabIndex={0}>
+                {commandText(job.command)}
+              </code>,
+            ],
             ['Node', job.node ? <NodeLink key="node" name={job.node} /> : '–'],
             ['Exit code', job.exit_code ?? '–'],
             ['Submitted', <TimeAgo key="submitted" at={job.created_at} />],
