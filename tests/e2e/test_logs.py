@@ -73,6 +73,7 @@ def test_following_pauses_while_somebody_reads(open_page: Open, ticking: str) ->
     expect(page.get_by_role("button", name="Paused")).to_be_visible()
 
 
+@pytest.mark.console_tells("400 (Bad Request)")
 def test_a_search_on_the_server_shows_what_is_around(open_page: Open, long_job: str) -> None:
     page = open_page(f"/dashboard/jobs/{long_job}")
     expect(row(page, f"line number {LONG}")).to_be_in_viewport()
