@@ -1719,42 +1719,6 @@ export interface components {
             rollback?: "auto" | "off";
         };
         /**
-         * ImageView
-         * @description An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
-         *
-         *     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
-         */
-        draas__wire__image_views__ImageView: {
-            /** Digest */
-            digest: string;
-            /** Nodes */
-            nodes: string[];
-            /** Platforms */
-            platforms: number;
-            /** Pushed At */
-            pushed_at: string;
-            /** Repository */
-            repository: string;
-            /** Size Bytes */
-            size_bytes: number;
-            /** Tags */
-            tags: string[];
-            /** Used By */
-            used_by: string[];
-        };
-        /**
-         * ImageView
-         * @description An image that a node has.
-         */
-        draas__wire__views__ImageView: {
-            /** Id */
-            id: string;
-            /** Size Bytes */
-            size_bytes: number;
-            /** Tags */
-            tags: string[];
-        };
-        /**
          * EmptyBody
          * @description Nothing: an empty body will do as well.
          */
@@ -1887,11 +1851,23 @@ export interface components {
          */
         ImageList: {
             /** Items */
-            items: components["schemas"]["draas__wire__image_views__ImageView"][];
+            items: components["schemas"]["StoredImageView"][];
             /** Next */
             next: string | null;
             /** Total */
             total: number;
+        };
+        /**
+         * ImageView
+         * @description An image that a node has.
+         */
+        ImageView: {
+            /** Id */
+            id: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
         };
         /**
          * IngressView
@@ -2374,7 +2350,7 @@ export interface components {
             /** Id */
             id: string;
             /** Images */
-            images: components["schemas"]["draas__wire__views__ImageView"][];
+            images: components["schemas"]["ImageView"][];
             ingress: components["schemas"]["IngressView"] | null;
             /** Joined At */
             joined_at: string | null;
@@ -2914,6 +2890,30 @@ export interface components {
             secrets: string[];
             /** Stop Grace S */
             stop_grace_s: number;
+        };
+        /**
+         * StoredImageView
+         * @description An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
+         *
+         *     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
+         */
+        StoredImageView: {
+            /** Digest */
+            digest: string;
+            /** Nodes */
+            nodes: string[];
+            /** Platforms */
+            platforms: number;
+            /** Pushed At */
+            pushed_at: string;
+            /** Repository */
+            repository: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
+            /** Used By */
+            used_by: string[];
         };
         /**
          * VerdictView
