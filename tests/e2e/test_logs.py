@@ -56,7 +56,7 @@ def test_following_pauses_while_somebody_reads(open_page: Open, ticking: str) ->
     page = open_page(f"/dashboard/jobs/{ticking}")
     log = page.get_by_role("log")
     expect(page.get_by_role("button", name="Following")).to_be_visible()
-    expect(page.locator(".log-row").filter(has_text="tick").first).to_be_in_viewport()
+    expect(page.locator(".log-row").filter(has_text="tick").last).to_be_in_viewport()
     log.hover()
     page.mouse.wheel(0, -2000)
     expect(page.get_by_role("button", name="Paused")).to_be_visible()
