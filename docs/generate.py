@@ -119,7 +119,9 @@ def render_api() -> str:
 def _render_call(method: str, path: str, operation: dict[str, Any]) -> str:
     lines = [f"## {method} {path}\n", f"{operation['summary']}. Role: {ROUTES[method, path].need.name.lower()}.\n"]
     if content := operation.get("requestBody", {}).get("content"):
-        lines.append(f"Body: {_kind(content['application/json']['schema'])}\n")
+        form = content.get("multipart/form-data", {}).get("schema", {}).get("properties", {})
+        parts = f"; or a form with the parts {' and '.join(form)}" if form else ""
+        lines.append(f"Body: {_kind(content['application/json']['schema'])}{parts}\n")
     if parameters := operation.get("parameters"):
         lines += ["| parameter | in | |", "|---|---|---|"]
         lines += [f"| `{p['name']}` | {p['in']} | {_about(p | p['schema'])} |" for p in parameters]

@@ -39,6 +39,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "dnsmasq": (lambda: found("dnsmasq"), "needs the package dnsmasq-base"),
     "pebble": (lambda: found("pebble") and found("pebble-challtestsrv"), "needs the package pebble"),
     "skopeo": (lambda: found("skopeo"), "needs the package skopeo"),
+    "docker-registry": (lambda: found("docker-registry"), "needs the package docker-registry"),
     "git": (lambda: found("git"), "needs the package git"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }

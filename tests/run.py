@@ -45,11 +45,12 @@ MACHINES = (
     ("util-linux", "nsenter"),
     ("procps", "ps"),
 )
+REGISTRY = ("docker-registry", "docker-registry")
 NAMES = (("dnsmasq-base", "dnsmasq"), ("pebble", "pebble"))
 # Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
 PLAIN = ("-p", "no:schemathesis")
 PARTS = (
-    Part(name="lint", what="ruff, mypy, import order"),
+    Part(name="lint", what="ruff, mypy, import order, the dashboard's types and style"),
     Part(
         name="unit",
         what="pure decisions and single functions, no I/O",
@@ -59,7 +60,7 @@ PARTS = (
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
-        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo")),
+        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo"), REGISTRY),
         engine=True,
     ),
     Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),
@@ -69,13 +70,20 @@ PARTS = (
         packages=(*ENGINE, *MACHINES, *PROXIES, NAMES[0]),
         arguments=PLAIN,
     ),
-    Part(name="e2e", what="a browser"),
+    Part(name="web", what="the dashboard's own tests, types and build", arguments=PLAIN),
+    Part(
+        name="e2e",
+        what="a browser",
+        packages=(("chromium", "chromium"), ("busybox-static", "busybox")),
+        arguments=PLAIN,
+    ),
 )
 CHECKERS = (
-    ("ruff check", ("ruff", "check", "src", "tests", "bench", "docs")),
-    ("ruff format", ("ruff", "format", "--check", "src", "tests", "bench", "docs")),
+    ("ruff check", ("ruff", "check", "src", "tests", "bench", "docs", "web")),
+    ("ruff format", ("ruff", "format", "--check", "src", "tests", "bench", "docs", "web")),
     ("mypy", ("mypy",)),
     ("import order", ("lint-imports",)),
+    ("dashboard", ("python", "web/check.py")),
 )
 
 
@@ -156,7 +164,7 @@ def run_checkers() -> Outcome:
     for name, words in CHECKERS:
         program = Path(sys.executable).parent / words[0]
         arguments = [
-            word for word in words[1:] if word not in {"src", "tests", "bench", "docs"} or (ROOT / word).is_dir()
+            word for word in words[1:] if word not in {"src", "tests", "bench", "docs", "web"} or (ROOT / word).is_dir()
         ]
         done = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
         print(f"{name}: {'passed' if done.returncode == 0 else 'FAILED'}", flush=True)

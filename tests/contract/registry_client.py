@@ -5,7 +5,7 @@ import base64
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from draas.server.registry.entry import Images
+from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
+from draas.server.services.images import ImageCare
 from draas.store.blob_files import BlobFiles
 from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import Served, serve_api
@@ -81,6 +82,12 @@ class RegistryClient:
         assert told.headers.get("Docker-Distribution-API-Version") == "registry/2.0" or told.status in (404, 405)
         return told
 
+    async def ask_api(self, method: str, path: str, body: object, *, key: str | None = None) -> Told:
+        """The JSON API beside it; `key` as in ask."""
+        headers = {"Authorization": key or f"Bearer {self.served.secrets['admin']}"}
+        async with self._session.request(method, self.served.url + path, json=body, headers=headers) as response:
+            return Told(status=response.status, headers=response.headers, body=await response.read())
+
     async def begin(self, repository: str = "p/web") -> str:
         """The location of a new upload."""
         told = await self.ask("POST", f"/v2/{repository}/blobs/uploads/")
@@ -119,11 +126,14 @@ class RegistryClient:
 
 
 @contextlib.asynccontextmanager
-async def registry(folder: Path) -> AsyncIterator[RegistryClient]:
+async def registry(folder: Path, care: Callable[[Images], ImageCare] | None = None) -> AsyncIterator[RegistryClient]:
     """A registry over `folder`, as long as the block is open."""
     images = images_in(folder)
     try:
-        async with serve_api(images=images) as served, aiohttp.ClientSession() as session:
+        async with (
+            serve_api(images=images, care=care(images) if care is not None else None) as served,
+            aiohttp.ClientSession() as session,
+        ):
             yield RegistryClient(served, session, images, folder)
     finally:
         await images.blobs.close()

@@ -5,12 +5,15 @@ from dataclasses import replace
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
 from draas.model.app import App, AppId, AppState, Scaling
 from draas.model.app_spec import AppSpec, Autoscale, Canary, Deploy, Order
+from draas.model.build import BuildSpec, Built
 from draas.model.certificate import Certificate, Source
 from draas.model.event import Event
+from draas.model.image_name import Digest, Repository, Tag
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
 from draas.model.plan import Plan
 from draas.model.probe import Health, Probe, ProbeKind, Served
+from draas.model.registry import RegistryLogin
 from draas.model.release import CanaryPhase, Release, ReleaseState
 from draas.model.replica import Replica
 from draas.model.resources import Resources
@@ -19,6 +22,29 @@ from draas.store.store import Answer, Write
 
 AT = 1_800_000_000.25
 
+BUILD = BuildSpec(
+    repository=Repository("research/shop"),
+    source=Digest("sha256:" + "0" * 64),
+    git="https://example.org/shop.git#main",
+    tags=(Tag("latest"), Tag("v1")),
+    folder="web",
+    dockerfile="docker/Dockerfile",
+    target="run",
+    args={"VERSION": "1 ü"},
+    sealed_secrets={"npm": b"\x01\x00\xff"},
+    platform="linux/arm64",
+    disk_bytes=2**31,
+    cache=False,
+)
+BUILT = Built(
+    image="draas.internal/research/shop@sha256:" + "1" * 64,
+    platform="linux/arm64",
+    size_bytes=2**33,
+    kind="Python",
+    dockerfile="FROM scratch\n",
+    port=8000,
+    pushed=("docker.io/somebody/shop:v1",),
+)
 SPEC = JobSpec(
     command=("python", "-c", "print('ä')\n"),
     name="resize",
@@ -33,6 +59,8 @@ SPEC = JobSpec(
     constraints=("node.arch == amd64", "node.labels.disk in ssd, nvme"),
     needs=(JobId("j-a"), JobId("j-b")),
     exclusive=True,
+    architectures=("amd64",),
+    build=BUILD,
 )
 OBSERVED = Observed(
     state=AllocationState.FAILED,
@@ -47,6 +75,7 @@ OBSERVED = Observed(
     log_bytes=0,
     image="sha256:1",
     served=Served(health=Health.UNHEALTHY, since=AT + 1.5, detail="answers 500", endpoint="10.0.0.1:32768"),
+    built=BUILT,
 )
 ATTEMPT = Allocation(
     id=AllocationId("a-1"),
@@ -123,6 +152,7 @@ APP_SPEC = AppSpec(
     env={"MODE": "production\n"},
     resources=Resources(cpu_millis=100, memory_bytes=2**40, gpus=1),
     constraints=("node.arch == amd64",),
+    architectures=("arm64",),
     health=Probe(kind=ProbeKind.EXEC, path="/healthz", command=("true", "x"), every_s=0.5, timeout_s=0.25, failures=9),
     stop_grace_s=1.5,
     release_command="migrate",
@@ -201,12 +231,20 @@ CERTIFICATE = Certificate(
     expires_at=AT + 90 * 86400.0,
     source=Source.ACME,
 )
+REGISTRY = RegistryLogin(
+    project=ProjectName("research"),
+    host="registry.example:5000",
+    username="builder",
+    sealed_password=b"\x01\x00\xff",
+    created_at=AT,
+)
 SAMPLES = (
-    *(SPEC, OBSERVED, OBSERVED.served, ATTEMPT, FULL_JOB),
+    *(SPEC, BUILD, OBSERVED, OBSERVED.served, BUILT, ATTEMPT, FULL_JOB),
     *(FULL_NODE, FULL_NODE.facts, FULL_NODE.facts.ingress, FULL_NODE.load),
     *(FULL_APP, APP_SPEC, APP_SPEC.health, APP_SPEC.deploy, APP_SPEC.deploy.canary, APP_SPEC.autoscale),
     *(RELEASE, REPLICA, SCALING),
     CERTIFICATE,
+    REGISTRY,
 )
 
 
@@ -222,9 +260,11 @@ def attempt(number: int, node: str, state: AllocationState = AllocationState.RUN
     )
 
 
-def queued(seq: int, project: str = "default", name: str = "", labels: dict[str, str] | None = None) -> Job:
-    """A new job with the id j-`seq`."""
-    spec = JobSpec(command="true", name=name, labels=labels or {})
+def queued(
+    seq: int, project: str = "default", name: str = "", labels: dict[str, str] | None = None, *, build: bool = False
+) -> Job:
+    """A new job, or build, with the id j-`seq`."""
+    spec = JobSpec(command="true", name=name, labels=labels or {}, build=BUILD if build else None)
     return Job(
         id=JobId(f"j-{seq}"),
         project=ProjectName(project),

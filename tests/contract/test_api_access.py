@@ -20,7 +20,7 @@ from draas.server.access import (
 )
 from draas.server.api.app import check_table, create_app, routes_of
 from draas.server.api.config import ApiConfig
-from draas.server.registry.entry import Images
+from draas.server.registry.images import Images
 from draas.store.blob_files import BlobFiles
 from draas.store.manifest_files import ManifestFiles
 from draas.store.store import Write
@@ -73,10 +73,12 @@ async def test_every_route_with_every_role(served: Served, role: str) -> None:
             continue
         status = await ask(served, method, path, f"Bearer {served.secrets[role]}")
         allowed = rule.need is Need.PUBLIC or (role in RANK and RANK[role] >= rule.need)
+        if role == "node" and rule.nodes:
+            allowed = path == "/v2/"  # one on which nothing is placed may read and write no repository
         told = f"{role}: {method} {path} gave {status}"
         if not allowed:
             assert status == 403, told
-        elif path in ("/api/join", "/api/apps/{name}/plan"):
+        elif path in ("/api/join", "/api/apps/{name}/plan") or (method, path) == ("POST", "/api/session"):
             assert status == 400, told  # allowed in, and told that the body is missing
         else:
             assert status not in (401, 403), told
@@ -101,7 +103,10 @@ async def test_no_route_but_health_opens_without_a_good_key(served: Served) -> N
 
 def test_public_routes_are_these() -> None:
     public = {route for route, rule in ROUTES.items() if rule.need is Need.PUBLIC}
-    assert public == {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/join")}
+    session = {(method, "/api/session") for method in ("GET", "POST", "DELETE")}
+    pages = ("/", "/sign-in", "/dashboard", "/dashboard/{path}")  # docs/adr/0009-public-dashboard-files.md
+    files = {(method, path) for method in ("GET", "HEAD") for path in pages}
+    assert public == {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/api/join")} | session | files
 
 
 def test_a_route_that_the_table_lacks_cannot_be_served(images: Images) -> None:

@@ -20,13 +20,17 @@ from schemathesis.specs.openapi.checks import (
 
 from draas.model.app import AppId
 from draas.model.app_spec import AppSpec
-from draas.model.command import PutApp
+from draas.model.command import PutApp, SubmitJobs
 from draas.model.job import JobId, ProjectName
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
 from draas.server.api.describe import describe
+from draas.server.registry.entry import Images
 from draas.server.services.controller import Reply
+from draas.store.blob_files import BlobFiles
+from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import make_node, serve_api
+from draas.testing.builders import a_build_spec
 from draas.testing.fake_controller import FakeController
 
 EXAMPLES = 15  # of each call, right and wrong: some 600 requests in 30 s
@@ -53,16 +57,19 @@ class Target:
     url: str
     key: str
     job: str  # one that has ended and has output
+    build: str
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """The API on a loop of its own, since schemathesis and hypothesis block."""
     started: asyncio.Queue[Target] = asyncio.Queue()
     loop, stop = asyncio.new_event_loop(), asyncio.Event()
 
     async def run() -> None:
-        async with serve_api() as served:
+        folder = tmp_path_factory.mktemp("registry")
+        images = Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+        async with serve_api(images=images) as served:
             await served.controller.put_node(make_node())
             command = b'{"command": "x"}'
             head = f"POST /api/jobs HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(command)}\r\n"
@@ -79,8 +86,13 @@ def target() -> Iterator[Target]:
             put = PutApp(id=AppId("app-1"), project=ProjectName("default"), name="shop", spec=spec)
             await served.controller.command_apps(put, lambda apps: Reply(200, b""))
             await served.controller.logs.write(served.controller.apps_now.get("shop").replicas[0].id, b"one\ntwo")
-            await started.put(Target(served.url, served.secrets["admin"], job))
+            build = JobId("b-1")
+            submit = SubmitJobs(project=ProjectName("default"), ids=(build,), specs=(a_build_spec(),), known={})
+            await served.controller.command(submit, lambda jobs, nodes: Reply(200, b""))
+            await started.put(Target(served.url, served.secrets["admin"], job, build))
             await stop.wait()
+        await images.blobs.close()
+        await images.manifests.close()
 
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
@@ -116,7 +128,8 @@ def test_requests_made_from_the_document(target: Target, name: str, mode: Genera
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode), real=hypothesis.strategies.booleans())
     def ask(case: schemathesis.Case, real: bool) -> None:
         if real and "{id}" in operation.path and case.path_parameters:
-            case.path_parameters["id"] = "node-a" if "nodes" in operation.path else target.job
+            job = target.build if "builds" in operation.path else target.job
+            case.path_parameters["id"] = "node-a" if "nodes" in operation.path else job
         if real and "{name}" in operation.path and case.path_parameters:
             case.path_parameters["name"] = "shop"
         if name.endswith("/logs") or "wait_s" in str(case.query):

@@ -138,6 +138,7 @@ async def test_metrics_are_prometheus_text(served: Served, client: Client) -> No
         return next(one.value for one in families[name].samples if one.labels == labels)
 
     assert value("draas_jobs", state="queued") == 1
+    assert value("draas_builds", state="queued") == 0
     assert value("draas_nodes", state="ready") == 1
     assert (value("draas_cpu_cores_total"), value("draas_cpu_cores_reserved")) == (4, 0)
     assert value("draas_node_cpu_percent", node="node-a") == 0

@@ -137,9 +137,9 @@ async def test_a_canary_is_up_and_decided(draas: Draas, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("deploy", "."), "draas deploy: building from a source folder comes later: build the image yourself and give it as --image (see draas deploy --help)"),
-        (("deploy",), "draas deploy: say what to run: --image nginx:1.25 --port 80, or a file: draas apply draas.yaml (see draas deploy --help)"),
-        (("deploy", "--name", "none"), "draas deploy: there is no app 'none' yet: give --image (see draas deploy --help)"),
+        (("deploy", "/no/such"), "draas deploy: /no/such is not there: name a folder, an archive (.zip, .tar.gz, .tgz, .tar) or a git URL (see draas deploy --help)"),
+        (("deploy",), "draas deploy: say what to run: a folder, or --image nginx:1.25 --port 80, or a file: draas apply draas.yaml (see draas deploy --help)"),
+        (("deploy", "--name", "none"), "draas deploy: there is no app 'none' yet: give --image, or the folder to build (see draas deploy --help)"),
         (("deploy", "--image", "nginx", "--port", "0"), "draas: --port must be at least 1"),
         (("deploy", "--image", "nginx", "--port", "70000"), "draas: --port must be at most 65535"),
         (("deploy", "--image", "nginx", "--name", "a.b"), "draas: --name must be a name such as shop-2: lower-case letters, digits and hyphens, a letter or digit at both ends"),
@@ -154,9 +154,10 @@ async def test_wrong_usage_is_one_line_and_code_2(draas: Draas, words: tuple[str
     assert (result.stderr, result.stdout, result.exit_code) == (told + "\n", "", 2)
 
 
-async def test_a_folder_with_a_file_is_told_how_it_is_applied(draas: Draas, tmp_path: Path) -> None:
+async def test_a_folder_with_several_apps_is_told_how_it_is_applied(draas: Draas, tmp_path: Path) -> None:
     (tmp_path / "draas.yaml").write_text(FILE)
-    assert f"draas apply {tmp_path}/draas.yaml" in (await draas("deploy", str(tmp_path))).stderr
+    told = f"{tmp_path}/draas.yaml has 2 apps, and is applied by: draas apply {tmp_path}/draas.yaml"
+    assert told in (await draas("deploy", str(tmp_path))).stderr
 
 
 # --- plan and apply ---
@@ -216,7 +217,6 @@ async def test_plan_says_in_words_what_apply_does_and_twice_changes_nothing(
         ("app: shop\nimage: nginx\nport: 70000\n", "line 3: port must be at most 65535"),
         ("app: Shop.x\nimage: nginx\n", "line 1: app must be a name such as"),
         ("app: shop\nport: 80\n", "line 1: image is required, for example nginx:1.25"),
-        ("app: shop\nbuild: .\n", "line 2: build is not possible yet"),
         ("app: shop\nimage: x\nsecrets: [A]\n", "line 3: secrets[0] names no secret"),
         ("app: shop\nimage: x\nport: 1\ndomains:\n  - 'a\"b.example'\n", "line 5: domains[0] must be a host name"),
     ],

@@ -6,22 +6,26 @@ from collections.abc import AsyncIterator
 import pytest
 
 from draas.lib import clock
+from draas.lib.sealing import Sealer
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationState, NodeId, Observed
 from draas.model.app import AppId
 from draas.model.command import PutApp, RemoveApp, SubmitJobs
 from draas.model.errors import Conflict, Invalid, NotFound
-from draas.model.job import JobId, JobSpec, ProjectName
+from draas.model.job import JobId, JobSpec, JobState, ProjectName
 from draas.model.policy import Policy
 from draas.server.api.render import reply_batch
+from draas.server.api.render_builds import reply_created
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.ticks import TAKE_S
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.secrets import about_secret
 from draas.store.memory import MemoryStore
 from draas.store.store import Answer, JobFilter, Write
 from draas.testing.app_world import an_app_spec
-from draas.testing.builders import some_facts
+from draas.testing.builders import a_build_spec, some_facts
 from draas.testing.fake_logs import FakeLogs
+from draas.wire.link import Assign
 
 
 class SlowStore(MemoryStore):
@@ -170,3 +174,35 @@ async def test_a_removed_app_is_gone_and_its_output_dropped(loop: ControlLoop) -
     assert not await loop.may_write(node_id, replica.id)
     assert await loop.wanted_outputs([replica.id]) == set()
     assert not (await loop._store.open()).apps
+
+
+async def test_secrets_reach_the_node_that_builds_and_nothing_else(loop: ControlLoop) -> None:
+    """Sealed in what is committed and in memory; open in what is sent, at the first sending and at each welcome."""
+    node_id, id, project = NodeId("n-1"), JobId("b-1"), ProjectName("p")
+    sealed = loop.sealer.seal(b"hush-hush", about_secret(project, id, "npm"))
+    sent: asyncio.Queue[Assign] = asyncio.Queue()
+    loop.send_orders = lambda _node, orders: sent.put_nowait(orders)
+    facts = some_facts(roles=("builder",))
+    loop.on_hello(node_id, "alpha", facts, {}, True, lambda orders, _routes: sent.put_nowait(orders))
+    assert not (await asyncio.wait_for(sent.get(), 10)).put
+    spec = a_build_spec("p/shop", sealed_secrets={"npm": sealed})
+    await loop.command(SubmitJobs(project=project, ids=(id,), specs=(spec,), known={}), reply_created)
+    loop.on_hello(node_id, "alpha", facts, {}, True, lambda orders, _routes: sent.put_nowait(orders))
+    for _ in range(2):
+        (assignment,) = (await asyncio.wait_for(sent.get(), 10)).put
+        assert assignment.build is not None
+        assert assignment.build.secrets == {"npm": "hush-hush"}
+        assert "hush" not in repr(assignment)
+    assert "hush" not in repr(store_of(loop).writes)
+    assert "hush" not in repr(loop.control.cluster.jobs)
+
+
+async def test_a_build_whose_secrets_cannot_be_opened_fails_and_says_why(loop: ControlLoop) -> None:
+    facts, id = some_facts(roles=("builder",)), JobId("b-1")
+    loop.on_hello(NodeId("n-1"), "alpha", facts, {}, True, lambda _orders, _routes: None)
+    spec = a_build_spec("p/shop", sealed_secrets={"npm": Sealer(bytes(32)).seal(b"x", "another place")})
+    await loop.command(SubmitJobs(project=ProjectName("p"), ids=(id,), specs=(spec,), known={}), reply_created)
+    job = await loop.job(id)
+    while not job.ended:
+        job = await asyncio.wait_for(loop.changed_job(id, job), 10)
+    assert (job.state, "sealing.key" in job.reason) == (JobState.FAILED, True)

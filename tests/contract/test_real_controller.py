@@ -156,6 +156,45 @@ async def test_no_secret_is_left_lying_about(programs: Programs) -> None:
     assert [secret for secret in secrets if secret in (programs.agent_folder / "log").read_text()] == []
 
 
+async def test_secrets_of_builds_are_left_nowhere(programs: Programs) -> None:
+    secret = "secret-of-a-build-0123456789"  # noqa: S105 - to be searched for
+    body = {"name": "shop", "git": "https://example.org/shop.git", "secrets": {"npm": secret}}
+    told = []
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    async with aiohttp.ClientSession(programs.url, headers=headers) as http:
+        for wrong in ({}, {"folder": "../x"}, {"tags": [secret + " "]}, {"sources": secret}, {"secrets": [secret]}):
+            key = {"Idempotency-Key": "wrong" if wrong else "once"}
+            async with http.post("/api/builds", json={**body, **wrong}, headers=key) as answer:
+                assert answer.status == (400 if wrong else 201)
+                told.append(await answer.text())
+        form = aiohttp.FormData()
+        form.add_field("spec", json.dumps({"name": "shop", "secrets": {"npm": secret}}))
+        form.add_field("source", b"pretends to be a tar", filename="shop.tar")
+        async with http.post("/api/builds", data=form, headers={"Idempotency-Key": "twice"}) as answer:
+            assert answer.status == 201, await answer.text()
+            told.append(await answer.text())
+        ids = [json.loads(told[0])["id"], json.loads(told[-1])["id"]]
+        paths = [f"/api/builds/{id}{rest}" for id in ids for rest in ("", "/explain", "/logs")]
+        for path in ("/api/builds", "/api/openapi.json", "/docs", "/metrics", "/api/nodes", *paths):
+            async with http.get(path) as answer:
+                assert answer.status == 200, (path, await answer.text())
+                told.append(await answer.text())
+        for id in ids:
+            async with http.post(f"/api/builds/{id}/cancel", headers={"Idempotency-Key": id}) as answer:
+                told.append(await answer.text())
+        async with http.post("/api/builds", json=body, headers={"Idempotency-Key": "once"}) as answer:
+            told.append(await answer.text())
+            assert told[-1] == told[0]
+    async with Client(Settings(url=programs.url, key=ADMIN)) as admin:
+        async for event in admin.events(since=0):
+            told.append(str(event))
+            if event["kind"] == "build.cancelled" and event["subject"] == ids[1]:
+                break
+    assert [text for text in told if secret in text] == []
+    for path in (path for path in programs.folder.rglob("*") if path.is_file()):
+        assert secret.encode() not in path.read_bytes(), path
+
+
 # --- the agent's own port ---
 
 

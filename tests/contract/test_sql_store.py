@@ -20,7 +20,7 @@ from store_crashes import STEPS_BEFORE, WAYS
 from store_samples import AT, FULL_APP, ended, queued, running, step, writes
 from store_samples import event as one_event
 
-from draas.model.job import JobId, JobState
+from draas.model.job import JobId, JobKind, JobState
 from draas.model.plan import Plan
 from draas.store.sql import SqlStore
 from draas.store.sql_migrate import SCRIPTS, migrate, run_alembic
@@ -411,9 +411,10 @@ OLD_JOB = (
 OLD_SPEC = "0182a7636f6d6d616e64a474727565a46e616d65a3656e64"
 
 
-async def test_a_database_of_the_first_revision_is_migrated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0003"])
+async def test_a_database_of_an_earlier_revision_is_migrated(tmp_path: Path, revision: str) -> None:
     with create_engine(f"sqlite:///{tmp_path / 'draas.db'}").begin() as connection:
-        run_alembic(connection, None, upto="0001")
+        run_alembic(connection, None, upto=revision)
     with raw(tmp_path) as old:
         old.execute(
             "INSERT INTO jobs VALUES (1, 'j-1', 'default', 'end', 'running', NULL, ?)", [bytes.fromhex(OLD_JOB)]
@@ -425,7 +426,9 @@ async def test_a_database_of_the_first_revision_is_migrated(tmp_path: Path) -> N
     expected = running(queued(1, name="end"))
     assert snapshot.jobs == [replace(expected, reason="on one")]
     assert (snapshot.apps, snapshot.epoch, snapshot.next_seq) == ([], 5, 2)
-    await store.commit(Write(plan=Plan(apps=(FULL_APP,))))
+    await store.commit(Write(plan=Plan(apps=(FULL_APP,), jobs=(queued(2, build=True),))))
+    listed = [await store.list_jobs(JobFilter(kind=kind), None, 9) for kind in JobKind]
+    assert [[job.id for job in page.items] for page in listed] == [["j-1"], ["j-2"]]
     await store.close()
     assert (await store.open()).apps == [FULL_APP]
     await store.close()
@@ -445,6 +448,12 @@ def test_the_newest_migration_is_the_schemas() -> None:
     [
         ({}, ""),
         ({"project": "p"}, "ix_jobs_project (project=?"),
+        ({"kind": JobKind.JOB}, "ix_jobs_kind (kind=?"),
+        ({"kind": JobKind.BUILD, "state": JobState.FAILED, "project": "p"}, "ix_jobs_kind (kind=?"),
+        ({"kind": JobKind.BUILD, "name": "x"}, "ix_jobs_name (name=?"),
+        ({"kind": JobKind.JOB, "state": JobState.FAILED}, "ix_jobs_state (state=?"),
+        ({"kind": JobKind.JOB, "name": "x", "project": "p"}, "ix_jobs_name (name=?"),
+        ({"kind": JobKind.JOB, "labels": {"a": "b"}}, "PRIMARY KEY (name=? AND value=?"),
         ({"state": JobState.FAILED}, "ix_jobs_state (state=?"),
         ({"state": JobState.FAILED, "project": "p"}, "ix_jobs_state (state=?"),
         ({"name": "x", "state": JobState.FAILED, "project": "p"}, "ix_jobs_name (name=?"),
@@ -458,7 +467,8 @@ def test_the_newest_migration_is_the_schemas() -> None:
 async def test_every_filter_has_its_index_in_the_order_of_seq(
     store: SqlStore, connections: list[sqlite3.Connection], match: dict[str, object], index: str
 ) -> None:
-    await store.commit(writes(ended(running(queued(1, "p", "x", {"a": "b", "c": "d"})), JobState.FAILED)))
+    job = queued(1, "p", "x", {"a": "b", "c": "d"}, build=match.get("kind") is JobKind.BUILD)
+    await store.commit(writes(ended(running(job), JobState.FAILED)))
     statements: list[str] = []
     connections[1].set_trace_callback(statements.append)
     page = await store.list_jobs(JobFilter(**match), 10, 5)

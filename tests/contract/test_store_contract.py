@@ -12,6 +12,7 @@ from store_samples import (
     FULL_APP,
     FULL_JOB,
     FULL_NODE,
+    REGISTRY,
     SAMPLES,
     SPEC,
     ended,
@@ -24,7 +25,7 @@ from store_samples import (
 
 from draas.model.app import App, AppId
 from draas.model.app_spec import AppSpec
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.model.plan import Plan
 from draas.store.memory import Medium, MemoryStore
 from draas.store.sql import SqlStore
@@ -165,6 +166,21 @@ async def test_a_certificate_is_there_until_it_is_replaced_or_gone(place: Place,
     await again.commit(Write(gone_certificates=(CERTIFICATE.host, "never there")))
     await again.close()
     assert (await again.open()).certificates == [other]
+    await again.close()
+
+
+async def test_a_login_is_there_until_it_is_replaced_or_gone(place: Place, store: Store) -> None:
+    older, other = replace(REGISTRY, sealed_password=b"\x01"), replace(REGISTRY, host="a.example")
+    elsewhere = replace(REGISTRY, project=ProjectName("another"))
+    await store.commit(Write(registries=(older, elsewhere)))
+    await store.commit(Write(registries=(REGISTRY, other)))
+    await store.close()
+    again = place.store()
+    assert (await again.open()).registries == [elsewhere, other, REGISTRY]
+    gone = ((REGISTRY.project, REGISTRY.host), (ProjectName("never"), "there"))
+    await again.commit(Write(gone_registries=gone))
+    await again.close()
+    assert (await again.open()).registries == [elsewhere, other]
     await again.close()
 
 
@@ -338,6 +354,7 @@ async def some_jobs(store: Store) -> list[Job]:
             running(queued(4, "b", "x", {"team": "red"}), "n-one"), JobState.FAILED
         ),  # a node named like another's id
         queued(5, "a"),
+        queued(6, "a", "x", {"team": "red"}, build=True),
     ]
     await store.commit(writes(*jobs))
     return jobs
@@ -346,17 +363,26 @@ async def some_jobs(store: Store) -> list[Job]:
 @pytest.mark.parametrize(
     ("match", "seqs"),
     [
-        ({}, [5, 4, 3, 2, 1]),
-        ({"project": "a"}, [5, 2, 1]),
+        ({}, [6, 5, 4, 3, 2, 1]),
+        ({"kind": JobKind.JOB}, [5, 4, 3, 2, 1]),
+        ({"kind": JobKind.BUILD}, [6]),
+        ({"kind": JobKind.JOB, "name": "x"}, [4, 3, 1]),
+        ({"kind": JobKind.BUILD, "name": "x"}, [6]),
+        ({"kind": JobKind.BUILD, "state": JobState.QUEUED, "project": "a"}, [6]),
+        ({"kind": JobKind.BUILD, "state": JobState.FAILED}, []),
+        ({"kind": JobKind.JOB, "labels": {"team": "red"}}, [4, 2, 1]),
+        ({"kind": JobKind.BUILD, "labels": {"team": "red"}}, [6]),
+        ({"kind": JobKind.BUILD, "node": "one"}, []),
+        ({"project": "a"}, [6, 5, 2, 1]),
         ({"project": "none"}, []),
-        ({"state": JobState.QUEUED}, [5, 1]),
+        ({"state": JobState.QUEUED}, [6, 5, 1]),
         ({"state": JobState.FAILED, "project": "b"}, [4]),
         ({"state": JobState.FAILED, "project": "a"}, []),
-        ({"name": "x"}, [4, 3, 1]),
+        ({"name": "x"}, [6, 4, 3, 1]),
         ({"name": "X"}, []),
         ({"name": ""}, [5]),
         ({"name": "x", "project": "b", "state": JobState.SUCCEEDED}, [3]),
-        ({"labels": {"team": "red"}}, [4, 2, 1]),
+        ({"labels": {"team": "red"}}, [6, 4, 2, 1]),
         ({"labels": {"team": "red", "run": "1"}}, [1]),
         ({"labels": {"team": "red", "run": "9"}}, []),
         ({"labels": {"red": "team"}}, []),
@@ -377,7 +403,9 @@ async def test_filters(store: Store, match: dict[str, object], seqs: list[int]) 
 
 
 @pytest.mark.parametrize(
-    "match", [{}, {"labels": {"k": "v"}}, {"state": JobState.QUEUED}, {"project": "default"}], ids=str
+    "match",
+    [{}, {"labels": {"k": "v"}}, {"state": JobState.QUEUED}, {"project": "default"}, {"kind": JobKind.JOB}],
+    ids=str,
 )
 async def test_pages(store: Store, match: dict[str, object]) -> None:
     await store.commit(writes(*(queued(seq, labels={"k": "v"}) for seq in range(1, 11))))

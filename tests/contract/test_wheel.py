@@ -49,6 +49,13 @@ def test_it_comes_from_the_wheel(installed: Path) -> None:
     assert where.startswith(str(installed.parent))
 
 
+def test_the_dashboard_is_in_it(installed: Path) -> None:
+    program = "from draas.server.web.routes import BUILT, is_built; print(is_built(), len(list(BUILT.glob('assets/*.js.br'))))"
+    built, scripts = run(installed / "python", "-c", program).split()
+    assert built == "True"
+    assert int(scripts) > 10
+
+
 def test_what_it_needs_is_in_the_lock(installed: Path) -> None:
     run(UV, "pip", "check", "-q", "--python", installed / "python")
 

@@ -14,6 +14,8 @@ from draas.model.node import Facts, Load, NodeState
 from draas.model.plan import Plan
 from draas.scheduler import nodes
 from draas.scheduler.control import Control
+from draas.server.services.secrets import open_secrets
+from draas.testing.sim.builds import SEALER
 from draas.testing.sim.controller import Controller, Pending
 from draas.wire.link import Assign
 
@@ -34,6 +36,36 @@ class GoesOnInMemory(Controller):
             self._act(pending)
         else:
             super()._commit(pending)
+
+
+class ForgetsSecrets(Controller):
+    """Sends a build as it was decided, with its secrets still sealed."""
+
+    def complete(self, assign: Assign) -> Assign:
+        return assign
+
+
+class TellsSecrets(Control):
+    """Opens secrets before the commit, and says one in a reason."""
+
+    def _do(self, plan: Plan) -> None:
+        told = tuple(
+            replace(job, reason=f"with {dict(open_secrets(job, SEALER))}") if job.spec.build is not None else job
+            for job in plan.jobs
+        )
+        super()._do(replace(plan, jobs=told))
+
+
+class CountsTheFirstImage(Control):
+    """Takes the image of the first attempt that ever made one for that of each later one."""
+
+    def report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed], now: float, chance: float) -> None:
+        made = self.__dict__.setdefault("made", {})
+        kept = {
+            id: replace(seen, built=made.setdefault("first", seen.built)) if seen.built is not None else seen
+            for id, seen in observed.items()
+        }
+        super().report(node_id, kept, now, chance)
 
 
 class ForgetsToReserve(Control):
@@ -278,6 +310,9 @@ class Mutant:
 MUTANTS = (
     Mutant(place="controller", broken=AnswersBeforeCommit),
     Mutant(place="controller", broken=GoesOnInMemory),
+    Mutant(place="controller", broken=ForgetsSecrets),
+    Mutant(place="control", broken=TellsSecrets),
+    Mutant(place="control", broken=CountsTheFirstImage),
     Mutant(place="control", broken=ForgetsToReserve),
     Mutant(place="control", broken=SkipsNobody),
     Mutant(place="control", broken=RetriesForEver),

@@ -9,9 +9,12 @@ import structlog
 
 from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
+from draas.agent.images.cluster_images import ClusterImages
+from draas.agent.images.upstream import Controller
 from draas.agent.main import Agent
 from draas.agent.observe.figures import Figures
-from draas.agent.runtimes.docker.api import EngineAway, EngineError
+from draas.agent.runtimes.build.build_runtime import BuildRuntime
+from draas.agent.runtimes.docker.api import EngineAway, EngineError, is_local
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
@@ -77,19 +80,30 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
         config = replace(config, ingress=replace(config.ingress, advertise=config.address))
     config = replace(config, dns_address=config.address if is_own(config.address) else towards)
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
+    controller = Controller(url=identity.url, key=identity.key, tls=identity.tls)
+    cluster = ClusterImages(config.data_dir / "images", controller) if is_local(config.docker_host) else None
     docker = DockerRuntime(
         owner=identity.owner,
         default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
         url=config.docker_host,
         address=config.address,
         watchdog=partial(watch_containers, host, _socket_path(config.docker_host)),
+        cluster=cluster,
     )
     runtimes: dict[RuntimeName, Runtime] = {RuntimeName.DOCKER: docker}
     if config.host_jobs != "off":
         runtimes[RuntimeName.PROCESS] = host
-    await _ready_image(docker, config)
-    shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)
-    await shown.agent.run()
+    if cluster is not None and "builder" in config.roles:
+        runtimes[RuntimeName.BUILD] = BuildRuntime(
+            config.data_dir / "builds", api=docker.api, images=cluster, owner=identity.owner
+        )
+    try:
+        await _ready_image(docker, config)
+        shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)
+        await shown.agent.run()
+    finally:
+        if cluster is not None:
+            await cluster.close()
 
 
 async def watch_containers(host: HostRuntime, socket: str, deadlines: Mapping[str, float]) -> None:

@@ -40,16 +40,19 @@ class Found:
         return stat.S_ISREG(self.mode)
 
 
-def find_context(folder: Path) -> list[Found]:
+def find_context(folder: Path, *, packed: bool = False) -> list[Found]:
     """All that belongs, sorted by path; folders only where they hold something, or nothing of theirs was left out.
+
+    `packed`: the folder is what somebody packed or committed, so that .gitignore has had its say, and .dockerignore alone leaves out.
 
     Raises Invalid where `folder` is none, cannot be read, or a name in it is not UTF-8.
     """
     if not folder.is_dir():
         raise Invalid(f"{folder} is no folder: name the one with the source")
     try:
-        rules = rules_at_root(_text_of(folder / GITIGNORE), _text_of(folder / DOCKERIGNORE))
-        found = list(_walk(folder, "", rules, left_out=False, by_git=False))
+        gitignore = "" if packed else _text_of(folder / GITIGNORE)
+        rules = rules_at_root(gitignore, _text_of(folder / DOCKERIGNORE))
+        found = list(_walk(folder, "", rules, left_out=False, by_git=False, packed=packed))
     except OSError as error:
         raise Invalid(
             f"{error.filename} cannot be read ({error.strerror}): make it readable, or leave it out"
@@ -57,10 +60,10 @@ def find_context(folder: Path) -> list[Found]:
     return sorted(found, key=lambda thing: thing.path.split("/"))
 
 
-def _walk(root: Path, folder: str, rules: Rules, *, left_out: bool, by_git: bool) -> Iterator[Found]:
+def _walk(root: Path, folder: str, rules: Rules, *, left_out: bool, by_git: bool, packed: bool) -> Iterator[Found]:
     with os.scandir(root / folder) as listing:
         items = list(listing)
-    if folder and not by_git:
+    if folder and not by_git and not packed:
         rules = rules_inside(rules, folder, _text_of(root / folder / GITIGNORE))
     for item in items:
         path = f"{folder}/{item.name}" if folder else item.name
@@ -72,7 +75,7 @@ def _walk(root: Path, folder: str, rules: Rules, *, left_out: bool, by_git: bool
             git = by_git or is_left_out_by_git(rules, path, is_folder=True)
             if out and not must_be_looked_into(rules, path):
                 continue
-            inside = list(_walk(root, path, rules, left_out=out, by_git=git))
+            inside = list(_walk(root, path, rules, left_out=out, by_git=git, packed=packed))
             if inside or not out:
                 yield Found(path=path, mode=status.st_mode, size_bytes=0)
             yield from inside

@@ -48,9 +48,10 @@ def only_folder(source: Source) -> str:
 
 
 def _own(source: Source) -> OwnDockerfile | None:
-    if source.has("Dockerfile"):
+    if _has_dockerfile(source, "Dockerfile"):
         return OwnDockerfile(path="Dockerfile", port=_port(source, "Dockerfile"), because=("Dockerfile",))
-    found = sorted(path for path in source.files if re.fullmatch(r"[^/.][^/]*/Dockerfile", path))
+    inside = (path for path in source.files if re.fullmatch(r"[^/.][^/]*/Dockerfile", path))
+    found = sorted(path for path in inside if _has_dockerfile(source, path))
     if len(found) > 1:
         told = ", ".join(found)
         raise NotRecognised(f"several sub-folders have a Dockerfile ({told}): name the folder to build")
@@ -59,6 +60,11 @@ def _own(source: Source) -> OwnDockerfile | None:
     folder = _built_from(source, found[0])
     told = f"{found[0]}, built from {folder or 'the root, where what it copies is'}"
     return OwnDockerfile(path=found[0], folder=folder, port=_port(source, found[0]), because=(told,))
+
+
+def _has_dockerfile(source: Source, path: str) -> bool:
+    """An empty one is none: the shell makes it before it runs `draas detect --quiet >Dockerfile`. Of a link nothing was read."""
+    return source.has(path) and bool(source.texts.get(path, "a link").strip())
 
 
 def _built_from(source: Source, dockerfile: str) -> str:

@@ -17,6 +17,7 @@ from draas.build.recipe import (
 )
 from draas.model.errors import Invalid
 
+MADE_BY = "# Made by DRaaS from "  # how a Dockerfile that was made begins: it may come along with its source
 USER = "10001:10001"  # no user of any base image, and none of the host's
 _SITE_ROOT = "/usr/share/nginx/html"
 
@@ -37,7 +38,7 @@ def render_dockerfile(recipe: Recipe, bases: Mapping[Base, str] = BASES) -> str:
             lines = _static(recipe, bases)
         case _:
             assert_never(recipe)
-    head = [f"# Made by DRaaS from {', '.join(recipe.because)}. Save it as Dockerfile to change it."]
+    head = [f"{MADE_BY}{', '.join(recipe.because)}. Save it as Dockerfile to change it."]
     if wrong := next((line for line in head + lines if not line.isprintable()), ""):
         raise Invalid(f"{wrong[:80]!r} holds a character that no Dockerfile can: take it out of the project's files")
     return "\n".join(head + lines) + "\n"

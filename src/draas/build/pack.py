@@ -4,7 +4,7 @@ import os
 import stat
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from draas.build.context import Found, find_context
@@ -25,15 +25,19 @@ _SPECIAL = {
 }
 
 
-def pack(folder: Path, found: Iterable[Found] | None = None) -> Iterator[bytes]:
+def pack(
+    folder: Path, found: Iterable[Found] | None = None, *, more: Mapping[str, bytes] | None = None
+) -> Iterator[bytes]:
     """The stream, piece by piece; `found` is what find_context found there, which is asked where it is not given.
+
+    `more` are files beside those of the folder, by path: the Dockerfile that was made for it.
 
     Raises Invalid, before the first piece, for a link that leads out and for what is neither file nor folder nor link; while it is read, for a
     file that cannot be read or changes.
     """
     things = list(find_context(folder) if found is None else found)
     links = _checked_links(folder, things)
-    return _gzipped(_tar(folder, things, links))
+    return _gzipped(_tar(folder, things, links, more or {}))
 
 
 def _checked_links(folder: Path, things: list[Found]) -> dict[str, str]:
@@ -50,7 +54,7 @@ def _checked_links(folder: Path, things: list[Found]) -> dict[str, str]:
     return links
 
 
-def _tar(folder: Path, things: list[Found], links: dict[str, str]) -> Iterator[bytes]:
+def _tar(folder: Path, things: list[Found], links: dict[str, str], more: Mapping[str, bytes]) -> Iterator[bytes]:
     for thing in things:
         if stat.S_ISDIR(thing.mode):
             yield from _header(f"{thing.path}/", b"5", 0o755, 0, "")
@@ -60,6 +64,9 @@ def _tar(folder: Path, things: list[Found], links: dict[str, str]) -> Iterator[b
             mode = 0o755 if thing.mode & stat.S_IXUSR else 0o644
             yield from _header(thing.path, b"0", mode, thing.size_bytes, "")
             yield from _content(folder, thing)
+    for path, content in sorted(more.items()):
+        yield from _header(path, b"0", 0o644, len(content), "")
+        yield content + bytes(-len(content) % BLOCK)
     yield bytes(2 * BLOCK)
 
 

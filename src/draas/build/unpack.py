@@ -33,7 +33,7 @@ class Unpacked:
 def unpack(archive: BinaryIO, into: Path, limits: Limits = LIMITS) -> Unpacked:
     """Unpack `archive`, which can be sought, into `into`, which is not there yet. What it is, its first bytes say.
 
-    Files get mode 644, or 755 where their owner may run them. Raises Invalid or TooLarge naming the entry and the remedy, Unavailable where
+    Folders get mode 755, files 644, or 755 where their owner may run them, whatever the umask. Raises Invalid or TooLarge naming the entry and the remedy, Unavailable where
     the disk is full; then `into` is gone. FileExistsError where `into` is there.
     """
     into.mkdir(mode=0o700)
@@ -117,7 +117,8 @@ class _Unpacking:
                 raise refused(name, f"goes through {path[:80]!r}, which is no folder", "pack the folder again")
             self._claim(path, name)
             self._folders.add(path)
-            (self._into / path).mkdir(mode=0o755)
+            (self._into / path).mkdir()
+            (self._into / path).chmod(0o755)  # whatever this process's umask is, which mkdir heeds
 
     def _claim(self, path: str, name: str) -> None:
         """Count one more thing in the folder, and see that no other has its name but for case."""
@@ -138,9 +139,10 @@ class _Unpacking:
         if self.total_bytes + entry.size_bytes > self._limits.total_bytes:
             raise too_large(entry.name, f"takes the archive over {self._limits.total_bytes} bytes", _LEAVE_OUT)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        descriptor = os.open(self._into / path, flags, 0o755 if entry.executable else 0o644)
+        descriptor = os.open(self._into / path, flags, 0o600)
         written = 0
         with os.fdopen(descriptor, "wb") as out:
+            os.fchmod(descriptor, 0o755 if entry.executable else 0o644)
             for piece in entry.content:
                 written += out.write(piece)
         if written != entry.size_bytes:

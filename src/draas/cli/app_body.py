@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from draas.cli.app_build import without_build_labels
 from draas.cli.job_body import env_of
 from draas.cli.units import memory_mb
 
@@ -34,8 +35,8 @@ def app_options(command: F) -> F:
     for option in reversed(
         (
             click.option("--image", help="What to run, for example nginx:1.25."),
-            click.option("--name", help="Its name, which is part of its address (default: the image's)."),
-            click.option("--port", type=int, help="Where it listens inside the container; without one it serves nothing."),
+            click.option("--name", help="Its name, which is part of its address (default: the folder's or the image's)."),
+            click.option("--port", type=int, help="Where it listens inside the container (default: what a build finds); without one it serves nothing."),
             click.option("--replicas", metavar="N|MIN..MAX", help="How many (default 1)."),
             click.option("--env", "-e", multiple=True, metavar="K=V", help="May be repeated; K alone: as it is set here; K-: not any more."),
             click.option("--domain", "domains", multiple=True, metavar="HOST[/PATH]", help="May be repeated; replaces those there are."),
@@ -60,6 +61,8 @@ def app_body(
 ) -> dict[str, Any]:
     """The app's fields: `old` (of the app that is there, or none) with what was said. Raises click.UsageError."""
     body = dict(old)
+    if given["image"] is not None and body.get("labels"):
+        body["labels"] = without_build_labels(body["labels"])
     for flag, field in (("image", "image"), ("port", "port"), ("words", "command")):
         if given[flag] is not None:
             body[field] = given[flag]

@@ -13,7 +13,7 @@ import click
 import yaml
 
 MAX_BYTES = 4 * 1024 * 1024
-_AS_WRITTEN = re.compile(r"(env|labels)\.[^.]*|(command|release_command|health\.exec)\[[0-9]+\]")
+_AS_WRITTEN = re.compile(r"(env|labels|build\.args)\.[^.]*|(command|release_command|health\.exec)\[[0-9]+\]")
 _PREFIX = "tag:yaml.org,2002:"
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from draas.cli.app_body import FLAGS
+from draas.cli.app_build import BUILD, SOURCE
 from draas.cli.app_follow import roll_out
 from draas.cli.app_progress import Progress, phase_of
 from draas.cli.calling import call, calling_options
@@ -150,11 +151,19 @@ def releases(name: str, as_json: bool, quiet: bool, project: str | None) -> None
             click.echo(release["number"])
         return
     rows = [
-        [str(one["number"]), one["state"], one["spec"]["image"], one["image"].rpartition("@")[2][:19] or "-", ago(one["created_at"]),
+        [str(one["number"]), one["state"], one["spec"]["image"].partition("@")[0], one["image"].rpartition("@")[2][:19] or "-",
+         *_made_of(one["spec"]["labels"]), ago(one["created_at"]),
          one["reason"] or (f"repeats release {one['rollback_of']}" if one["rollback_of"] is not None else "")]
         for one in found
     ]  # fmt: skip
-    print_table(("RELEASE", "STATE", "IMAGE", "DIGEST", "AGE", "REASON"), rows, cut_first=("REASON", "IMAGE"))
+    headings = ("RELEASE", "STATE", "IMAGE", "DIGEST", "BUILD", "SOURCE", "AGE", "REASON")
+    print_table(headings, rows, cut_first=("REASON", "IMAGE", "SOURCE"))
+
+
+def _made_of(labels: Any) -> tuple[str, str]:
+    """By which build, of which source; of an image from elsewhere nothing is known."""
+    source = labels.get(SOURCE, "-")
+    return labels.get(BUILD, "-"), source[:19] if source.startswith("sha256:") else source
 
 
 @apps.command()

@@ -1,6 +1,7 @@
 """Calling the controller from a command: the options that all such commands share, and how errors end."""
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Long enough for a controller that restarts beside us, short enough for somebody who mistyped the URL.
 PATIENCE_S = 3.0
+_BUILD_ID = re.compile(r"b-[0-9a-z]{20}")  # draas.lib.ids
 
 
 def calling_options(command: F) -> F:
@@ -78,6 +80,11 @@ async def job_id(client: Any, given: str) -> str:
     if not found:
         raise NotFound(f"there is no job {plain(given)[:128]!r}, neither as an id nor as a name")
     return str(found[0]["id"])
+
+
+def is_build_id(given: str) -> bool:
+    """Whether `given` is a build's id; an app may be called b-2."""
+    return _BUILD_ID.fullmatch(given) is not None
 
 
 async def is_app(client: Any, given: str) -> bool:

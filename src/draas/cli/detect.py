@@ -40,7 +40,7 @@ def detect(folder: str, bases: tuple[str, ...], as_json: bool, quiet: bool) -> N
     from draas.build.context import find_context
     from draas.build.detect import detect as recognise
     from draas.build.dockerfile import render_dockerfile
-    from draas.build.recipe import NotRecognised, OwnDockerfile
+    from draas.build.recipe import OwnDockerfile
     from draas.build.tree import read_source
     from draas.model.errors import DraasError
 
@@ -51,10 +51,8 @@ def detect(folder: str, bases: tuple[str, ...], as_json: bool, quiet: bool) -> N
         recipe = recognise(source)
         own = isinstance(recipe, OwnDockerfile)
         text = source.text(recipe.path) if isinstance(recipe, OwnDockerfile) else render_dockerfile(recipe, chosen)
-    except NotRecognised as error:
-        _refuse(error.detail, error.looked_for, as_json)
     except DraasError as error:
-        _refuse(error.detail, (), as_json)
+        refuse(error, as_json=as_json)
     files = [thing for thing in found if not thing.is_folder]
     told: dict[str, Any] = {
         "kind": KINDS[type(recipe).__name__],
@@ -97,8 +95,10 @@ def _fields(told: dict[str, Any]) -> dict[str, str | None]:
     }
 
 
-def _refuse(detail: str, looked_for: tuple[str, ...], as_json: bool) -> NoReturn:
+def refuse(error: Any, *, as_json: bool) -> NoReturn:
+    """Say why a source cannot be built, with what was looked for where nothing was recognised, and end with 1."""
+    looked_for = tuple(getattr(error, "looked_for", ()))
     if as_json:
-        print_json({"error": detail, "looked_for": list(looked_for)})
+        print_json({"error": error.detail, "looked_for": list(looked_for)})
         raise SystemExit(FAILED)
-    fail("\n  ".join([f"{detail}; looked for:" if looked_for else detail, *looked_for]), FAILED)
+    fail("\n  ".join([f"{error.detail}; looked for:" if looked_for else error.detail, *looked_for]), FAILED)

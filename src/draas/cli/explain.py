@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from draas.cli.calling import call, calling_options, is_app, job_id
+from draas.cli.calling import call, calling_options, is_app, is_build_id, job_id
 from draas.cli.output import print_json, print_table
 from draas.cli.text import plain
 
@@ -13,9 +13,11 @@ from draas.cli.text import plain
 @click.argument("job", metavar="NAME|ID")
 @calling_options
 def explain(job: str, as_json: bool, quiet: bool, project: str | None) -> None:
-    """Why a job waits, or runs where it runs, or why an app is as it is: node by node, in numbers. A name is an app's first."""
+    """Why a job or a build waits, or runs where it runs, or why an app is as it is: node by node, in numbers. A name is an app's first."""
 
     async def ask(client: Any) -> Any:
+        if is_build_id(job):
+            return await client.builds.explain(job)
         if await is_app(client, job):
             return await client.explain_app(job)
         return await client.explain(await job_id(client, job))

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from draas.cli.app_follow import show_output
-from draas.cli.calling import call, calling_options, is_app, job_id
+from draas.cli.calling import call, calling_options, is_app, is_build_id, job_id
 from draas.cli.follow import be_patient, follow, say_to_person
 from draas.cli.output import print_json, program
 from draas.cli.printing import Printing
@@ -35,6 +35,9 @@ def logs(
     """
     flags = {name: f"--{name}" for name in ("tail", "since", "grep", "attempt", "replica")}
     of_app = {"replica": match.pop("replica"), "past": match.pop("past")}
+
+    if is_build_id(job):
+        raise click.UsageError(f"{job} is a build: {program()} builds logs {job}")
 
     async def show(client: Any) -> None:
         if any(of_app.values()) or (match["attempt"] is None and await is_app(client, job)):

@@ -1,7 +1,6 @@
 """`draas run`: submit a job, show its output as it is written, end with its exit code."""
 
 import asyncio
-import contextlib
 import signal
 from typing import Any
 
@@ -12,6 +11,7 @@ from draas.cli.follow import be_patient, follow, say_to_person
 from draas.cli.job_body import FLAGS, job_body, job_options
 from draas.cli.output import print_json, program, say
 from draas.cli.program import BROKEN_PIPE, INTERRUPTED
+from draas.cli.stopping import stop_on_sigterm
 from draas.cli.waiting import Waiting
 
 SUBMIT_GRACE_S = 5.0  # how long an interrupted submission is waited for, so that its job can be cancelled
@@ -37,7 +37,7 @@ def run(command: tuple[str, ...], detach: bool, as_json: bool, quiet: bool, proj
 
 async def _run(client: Any, body: dict[str, Any], project: str | None, detach: bool, as_json: bool, quiet: bool) -> int:
     submitting = asyncio.ensure_future(client.submit(body, project))
-    stopped = _stop_on_sigterm()
+    stopped = stop_on_sigterm()
     try:
         job = await asyncio.shield(submitting)
         if detach:
@@ -68,22 +68,6 @@ async def _to_the_end(client: Any, id: str, as_json: bool, quiet: bool) -> int:
     elif told := render_end(ended):
         say_to_person(told) if quiet or ended["cause"] == "exit" else say(told)
     return exit_code_of(ended)
-
-
-def _stop_on_sigterm() -> list[None]:
-    """Have SIGTERM do what Ctrl-C does; what is returned is not empty once it has come."""
-    task, came = asyncio.current_task(), list[None]()
-
-    def stop() -> None:
-        came.append(None)
-        if task is not None:
-            task.cancel()
-
-    with contextlib.suppress(
-        NotImplementedError, RuntimeError, ValueError
-    ):  # not in the main thread, or not on this system
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
-    return came
 
 
 async def _cancel(client: Any, submitting: "asyncio.Future[Any]", quiet: bool) -> None:

@@ -10,6 +10,8 @@ import click
 from draas.cli.options import default_data_dir, env, first, listen_address, read_file
 from draas.cli.running import run_until_stopped
 
+SWITCH = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
+
 
 def server_options(command: Any) -> Any:
     """The flags that `server` and `up` share."""
@@ -92,6 +94,8 @@ def announce(controller: Any, config: Any) -> None:
         click.echo(f"Admin key, shown this once: {controller.admin_key}")
     if config.is_open:
         click.echo("Open: no key is needed from this machine (--open).")
+    if (hub := config.docker_hub) is not None:
+        click.echo(f"Images that are built are pushed to {hub.registry} as {hub.username} too (DOCKER_HUB_PUSH).")
     if config.tls == "off" and config.host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
             "WARNING: DRAAS_TLS=off: everything, keys too, crosses the network unencrypted. For laboratories only."
@@ -130,6 +134,7 @@ def server_config(given: dict[str, Any]) -> Any:
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
         acme=_acme(given, file),
+        docker_hub=_docker_hub(file),
         policy=replace(policy, default_image=image) if image else policy,
     )
 
@@ -177,3 +182,31 @@ def _acme(given: dict[str, Any], file: Mapping[str, Any]) -> Any:
     if url.scheme != "https" or not url.hostname:
         raise click.UsageError(f"--acme-directory must be an https:// URL, not {directory!r}")
     return AcmeConfig(email=str(email).strip(), directory=url.geturl())
+
+
+def _docker_hub(file: Mapping[str, Any]) -> Any:
+    """The DockerHub to which images are pushed, where that is on. Raises click.UsageError."""
+    from draas.model.errors import Invalid
+    from draas.model.image_name import parse_repository
+    from draas.model.registry import DOCKER_HUB, parse_registry
+    from draas.server.config import DockerHub
+
+    wanted = str(first(env("DOCKER_HUB_PUSH"), file.get("docker_hub_push"), "false"))
+    if wanted.lower() not in SWITCH:
+        raise click.UsageError(f"DOCKER_HUB_PUSH must be {', '.join(SWITCH)}, not {wanted!r}")
+    if not SWITCH[wanted.lower()]:
+        return None
+    username, password = first(env("DOCKER_USERNAME"), file.get("docker_username")), env("DOCKER_PASSWORD")
+    missing = [name for name, value in (("DOCKER_USERNAME", username), ("DOCKER_PASSWORD", password)) if not value]
+    if missing:
+        raise click.UsageError(f"DOCKER_HUB_PUSH is on: set {' and '.join(missing)} as well, or DOCKER_HUB_PUSH=false")
+    try:
+        parse_repository(f"{str(username).lower()}/name")
+    except Invalid:
+        told = "must be the account's name, as it stands before the / of its images"
+        raise click.UsageError(f"DOCKER_USERNAME {told}, not {username!r}") from None
+    try:
+        registry = parse_registry(str(first(env("DOCKER_HUB_REGISTRY"), file.get("docker_hub_registry"), DOCKER_HUB)))
+    except Invalid as error:
+        raise click.UsageError(f"DOCKER_HUB_REGISTRY: {error.detail}") from None
+    return DockerHub(username=str(username), password=str(password), registry=registry)

@@ -55,6 +55,7 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
         announce(controller, config)
         remember(controller)
         url = local_url(controller.url, config)
+        await show_dashboard(controller, url, is_open=config.is_open)
         variables = {
             "DRAAS_URL": url,
             "DRAAS_JOIN_TOKEN": await local_token(controller),
@@ -128,7 +129,11 @@ async def ready_node(controller: Any, name: str) -> Any:
 
 def render_node(node: Any) -> str:
     """`Node vm is ready: 2 cores, 24 GiB; runs containers (Docker Engine 20.10).`"""
-    words = {"docker": "containers (Docker Engine {0.version})", "process": "host jobs ({0.isolation})"}
+    words = {
+        "docker": "containers (Docker Engine {0.version})",
+        "process": "host jobs ({0.isolation})",
+        "build": "builds ({0.version})",
+    }
     able = [words[str(runtime.name)].format(runtime) for runtime in node.facts.runtimes if runtime.available]
     capacity = node.facts.capacity
     amount = f"{cores(capacity.cpu_millis / 1000)}, {size(capacity.memory_bytes)}"
@@ -140,6 +145,19 @@ def local_url(url: str, config: Any) -> str:
     if config.host in ("0.0.0.0", "::"):
         return f"{url.split('://')[0]}://127.0.0.1:{url.rsplit(':', 1)[1]}"
     return url
+
+
+async def show_dashboard(controller: Any, url: str, *, is_open: bool) -> None:
+    """Say where the dashboard is, with a link that signs in once."""
+    from draas.server.sessions import make_sign_in_link
+    from draas.server.web.routes import is_built
+
+    if not is_built():
+        say("no dashboard in this tree: ./draas up builds it, or python web/build.py")
+    elif is_open:
+        click.echo(f"Dashboard: {url}/dashboard")
+    elif (link := await make_sign_in_link(controller.loop, url)) is not None:
+        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; later {url} with a key)")
 
 
 async def local_token(controller: Any) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import shutil
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from draas.cli.output import is_terminal, say
@@ -50,18 +51,25 @@ class Waiting:
 
 async def show_progress(client: Any, id: str, waiting: Waiting) -> None:
     """Until the job runs or has ended, show what it waits for."""
+    await show_wait(lambda: client.job(id), lambda: client.explain(id), waiting.show)
+    waiting.clear()
+
+
+async def show_wait(
+    look: Callable[[], Awaitable[Any]], explain: Callable[[], Awaitable[Any]], show: Callable[[str], None]
+) -> None:
+    """The same for whatever `look` finds and `explain` explains."""
     from draas.model.errors import DraasError
 
     looks, why = 0, ""
     while True:
         with contextlib.suppress(DraasError):  # the follower says what is wrong
-            job = await client.job(id)
+            job = await look()
             if is_under_way(job):
-                waiting.clear()
                 return
             if job["state"] == "queued" and looks >= EXPLAIN_AFTER and looks % EXPLAIN_AFTER == 0:
-                why = (await client.explain(id))["summary"]
-            waiting.show(describe(job, why))
+                why = (await explain())["summary"]
+            show(describe(job, why))
         looks += 1
         await asyncio.sleep(LOOK_S)
 
@@ -77,7 +85,7 @@ def describe(job: Any, why: str = "") -> str:
     """One sentence on what a job waits for."""
     match job["state"]:
         case "waiting":
-            return f"waits for {', '.join(job['needs'])}" if job["needs"] else "waits"
+            return f"waits for {', '.join(job['needs'])}" if job.get("needs") else "waits"
         case "queued":
             return f"queued: {why or job['reason']}" if why or job["reason"] else "queued"
         case _:

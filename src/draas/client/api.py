@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
 
 from draas.client.apps import AppCalls
 from draas.client.apps import given as _query
+from draas.client.builds import Builds
+from draas.client.images import ImageCalls
+from draas.client.output import Followed, follow_output, log_query, read_output
 from draas.client.settings import Settings, load_settings
-from draas.client.transport import Parameters, Transport
+from draas.client.transport import Transport
 from draas.lib import clock
 from draas.wire.views import (
     BatchView,
@@ -25,25 +28,18 @@ from draas.wire.views import (
     JoinedView,
     JoinTokenView,
     KeyList,
-    LogLineView,
     NewKeyView,
     NodeList,
     NodeView,
+    RegistryList,
+    RegistryView,
 )
 
 ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 LONG_POLL_S = 30.0
 
 
-class Followed(NamedTuple):
-    """One thing seen while following a job: `kind` is line, attempt or end; `line` is there for line."""
-
-    kind: str
-    about: Mapping[str, Any]
-    line: LogLineView | None = None
-
-
-class Client(AppCalls):
+class Client(AppCalls, ImageCalls):
     """`async with Client() as client:` speaks to the controller of the environment or of config.toml.
 
     `patience_s` is how long a controller that is away is waited for. Methods raise DraasError.
@@ -51,6 +47,7 @@ class Client(AppCalls):
 
     def __init__(self, settings: Settings | None = None, *, patience_s: float = 10.0) -> None:
         self.transport = Transport(settings if settings is not None else load_settings(), patience_s=patience_s)
+        self.builds = Builds(self.transport)
 
     async def __aenter__(self) -> "Client":
         await self.transport.__aenter__()
@@ -159,10 +156,10 @@ class Client(AppCalls):
         grep: str | None = None,
     ) -> AsyncIterator[bytes]:
         """The output of an attempt (default: the latest) as it was written, in pieces."""
-        query = _log_query(attempt, stream, tail, since, grep, follow=False)
-        return self.transport.stream(_job(id, "/logs"), query, {"Accept": "text/plain"})
+        query = log_query(attempt, stream, tail, since, grep, follow=False)
+        return read_output(self.transport, _job(id, "/logs"), query)
 
-    async def follow(
+    def follow(
         self,
         id: str,
         *,
@@ -174,13 +171,8 @@ class Client(AppCalls):
         follow: bool = True,
     ) -> AsyncIterator[Followed]:
         """What the job writes, as it writes it, over all its attempts to its end; a cut connection is resumed."""
-        query = _log_query(attempt, stream, tail, since, grep, follow=follow)
-        async for frame in self.transport.frames(_job(id, "/logs"), query, end="end"):
-            if frame.kind == "line":
-                line = msgspec.json.decode(frame.data)
-                yield Followed("line", line, cast(LogLineView, line))
-            else:
-                yield Followed(frame.kind, msgspec.json.decode(frame.data))
+        query = log_query(attempt, stream, tail, since, grep, follow=follow)
+        return follow_output(self.transport, _job(id, "/logs"), query)
 
     # --- nodes ---
 
@@ -250,6 +242,20 @@ class Client(AppCalls):
         """Ingresses show it no longer."""
         await self.transport.call("DELETE", f"/api/certificates/{quote(host, safe='')}")
 
+    async def registries(self, project: str | None = None) -> RegistryList:
+        """The logins to registries, without their passwords."""
+        return cast(RegistryList, await self.transport.call("GET", "/api/registries", query=_query(project=project)))
+
+    async def put_registry(self, host: str, username: str, password: str, project: str | None = None) -> RegistryView:
+        """Log a project in to the registry `host`. The password is never shown again."""
+        body = {"username": username, "password": password, **_query(project=project)}
+        path = f"/api/registries/{quote(host, safe='')}"
+        return cast(RegistryView, await self.transport.call("PUT", path, body))
+
+    async def remove_registry(self, host: str, project: str | None = None) -> None:
+        """The project's login is gone."""
+        await self.transport.call("DELETE", f"/api/registries/{quote(host, safe='')}", query=_query(project=project))
+
 
 def _job(id: str, rest: str = "") -> str:
     return f"/api/jobs/{quote(id, safe='')}{rest}"
@@ -257,16 +263,3 @@ def _job(id: str, rest: str = "") -> str:
 
 def _node(id_or_name: str) -> str:
     return f"/api/nodes/{quote(id_or_name, safe='')}"
-
-
-def _log_query(
-    attempt: int | None, stream: str | None, tail: int | None, since: str | None, grep: str | None, *, follow: bool
-) -> Parameters:
-    return _query(
-        attempt=str(attempt) if attempt is not None else None,
-        stream=stream,
-        tail=str(tail) if tail is not None else None,
-        since=since,
-        grep=grep,
-        follow="true" if follow else None,
-    )

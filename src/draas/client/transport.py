@@ -5,7 +5,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import msgspec
@@ -24,6 +24,14 @@ SILENCE_S = 45.0  # three missed comments of an event stream: it is dead
 BASE_S, CAP_S = 0.1, 2.0
 _BROKEN = (aiohttp.ClientError, OSError, asyncio.TimeoutError)
 Parameters = Mapping[str, str | list[str]]
+
+
+class Answered(NamedTuple):
+    """An answer of any status, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Transport:
@@ -56,12 +64,13 @@ class Transport:
         query: Parameters | None = None,
         *,
         timeout_s: float = ANSWER_S,
+        once: str | None = None,
     ) -> Any:
-        """The JSON that the controller answers (None for nothing). A POST carries a fresh Idempotency-Key.
+        """The JSON that the controller answers (None for nothing). A POST carries an Idempotency-Key: `once`, or a fresh one.
 
         What was cut or refused for the moment is repeated for `patience_s`. Raises DraasError.
         """
-        content = await self.read(method, path, body, query, timeout_s=timeout_s)
+        content = await self.read(method, path, body, query, timeout_s=timeout_s, once=once)
         return msgspec.json.decode(content) if content else None
 
     async def read(
@@ -72,12 +81,13 @@ class Transport:
         query: Parameters | None = None,
         *,
         timeout_s: float = ANSWER_S,
+        once: str | None = None,
     ) -> bytes:
         """The same for an answer that is no JSON."""
         raw = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if raw is not None else {}
         if method == "POST":
-            headers["Idempotency-Key"] = ids.secret("once")
+            headers["Idempotency-Key"] = once or ids.secret("once")
         until, attempt = clock.monotonic() + self.patience_s, 0
         while True:
             try:
@@ -92,6 +102,26 @@ class Transport:
                     raise
             attempt += 1
             await asyncio.sleep(wait_s)
+
+    async def ask(
+        self, method: str, path: str, data: bytes | None, headers: Mapping[str, str], *, timeout_s: float = ANSWER_S
+    ) -> Answered:
+        """One request, whatever its answer. Raises CannotReach where there is none."""
+        session = await self._open()
+        timeout = aiohttp.ClientTimeout(total=timeout_s, connect=10)
+        try:
+            async with session.request(
+                method,
+                self.settings.url + path,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                **self._tls,
+            ) as response:
+                return Answered(response.status, response.headers, await response.read())
+        except _BROKEN as error:
+            raise explain_failure(self.settings.url, error) from None
 
     async def stream(self, path: str, query: Parameters, headers: Mapping[str, str]) -> AsyncIterator[bytes]:
         """The pieces of an answer as they come. Raises DraasError, CannotReach where it is cut."""

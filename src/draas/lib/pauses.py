@@ -23,8 +23,7 @@ async def avoid_pauses() -> None:
     sys.setswitchinterval(LOCK_S)
     gc.set_threshold(YOUNG, MIDDLE, OLD)
     await asyncio.sleep(STARTED_S)
-    gc.collect()
-    gc.freeze()
+    gc.freeze()  # without a look at them before: that finds a hundred dead ones, for a pause of 0.1 s, or 0.6 on a busy machine
     while True:
         await asyncio.sleep(ALL_EVERY_S)
         gc.collect()

@@ -25,13 +25,14 @@ def _copier(kind: type) -> Callable[..., Any]:
     names = [field.name for field in fields(kind)]
     if hasattr(kind, "__post_init__") or not all(hasattr(getattr(kind, name, None), "__set__") for name in names):
         raise TypeError(f"{kind.__name__} is no slotted dataclass without __post_init__")
+    # Our own names begin with _: a field may be called kind, old or make.
     lines = [
-        f"def copy(old, /, *, {', '.join(f'{name}=same' for name in names)}):",
-        "    new = make(kind)",
-        *(f"    set_{name}(new, old.{name} if {name} is same else {name})" for name in names),
-        "    return new",
+        f"def _copy(_old, /, *, {', '.join(f'{name}=_same' for name in names)}):",
+        "    _new = _make(_kind)",
+        *(f"    _set_{name}(_new, _old.{name} if {name} is _same else {name})" for name in names),
+        "    return _new",
     ]
-    known = {"same": _SAME, "make": object.__new__, "kind": kind}
-    known |= {f"set_{name}": getattr(kind, name).__set__ for name in names}
+    known = {"_same": _SAME, "_make": object.__new__, "_kind": kind}
+    known |= {f"_set_{name}": getattr(kind, name).__set__ for name in names}
     exec("\n".join(lines), known)  # noqa: S102 - as dataclasses itself does; the names are those of our own fields
-    return known["copy"]  # type: ignore[no-any-return]
+    return known["_copy"]  # type: ignore[no-any-return]

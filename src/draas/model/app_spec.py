@@ -75,7 +75,10 @@ class AppSpec:
 
 
 def same_release(left: AppSpec, right: AppSpec) -> bool:
-    """Whether both ask for the same release: they differ at most in how many replicas there are."""
+    """Whether both ask for the same release: they differ at most in how many replicas there are.
+
+    What their image is built for, nobody asks for: a tag that was moved is no other release until one is made.
+    """
     return _without_scale(left) == _without_scale(right)
 
 
@@ -85,7 +88,7 @@ def same_containers(left: AppSpec, right: AppSpec) -> bool:
 
 
 def _without_scale(spec: AppSpec) -> AppSpec:
-    return replace(spec, min_replicas=1, max_replicas=1, autoscale=None)
+    return replace(spec, min_replicas=1, max_replicas=1, autoscale=None, architectures=())
 
 
 def _container_part(spec: AppSpec) -> AppSpec:

@@ -24,6 +24,13 @@ class RuntimeName(StrEnum):
     BUILD = "build"  # source in, image out: see draas.model.build
 
 
+class JobKind(StrEnum):
+    """What a job is called where people see it: a build is a job that makes an image."""
+
+    JOB = "job"
+    BUILD = "build"
+
+
 class JobState(StrEnum):
     WAITING = "waiting"
     QUEUED = "queued"
@@ -69,6 +76,10 @@ class JobSpec:
     exclusive: bool = False
     architectures: tuple[str, ...] = ()  # that `image` is for, where the controller knows: no other node gets it
     build: BuildSpec | None = None  # of the runtime `build`, and of that alone
+
+    @property
+    def kind(self) -> JobKind:
+        return JobKind.JOB if self.build is None else JobKind.BUILD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

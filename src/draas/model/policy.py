@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from draas.model.job import SAMPLE_IMAGE
+from draas.model.release import RELEASES_KEPT
 
 MAX_HEARTBEAT_S = 2.5  # below disconnected_after_s, so that a fleet that shrinks does not seem silent
 
@@ -26,6 +27,13 @@ class Policy:
     log_retention_s: float = 14 * 86400.0
     event_retention_s: float = 30 * 86400.0
     placements_per_tick: int = 256  # keeps a tick, and so the wait of an API call, short
+    images_keep_releases: int = RELEASES_KEPT  # of each app, besides the newest: as many as can be rolled back to
+    images_keep_builds: int = 10  # in each repository, of those that only a build's id names
+    images_keep_tags: int = 0  # in each repository, of those that people named; 0: all
+    images_untagged_s: float = 86400.0  # a tag moves on: who still means the old image has a day to say so
+    sources_kept_s: float = 7 * 86400.0  # to build again from; also of other blobs that no image refers to
+    uploads_kept_s: float = 86400.0  # unfinished: a laptop that was closed goes on tomorrow
+    images_quota_bytes: int = 0  # of the registry: beyond it the oldest that nothing uses go; 0: none
     apps_domain: str = "localhost"  # an app's name under it leads to it; browsers resolve *.localhost to themselves
     default_image: str = SAMPLE_IMAGE  # of container jobs that name none
 

@@ -36,13 +36,16 @@ def put_app(command: PutApp, old: App | None, others: Iterable[App], apps_domain
         raise Conflict(f"the name {old.name} is taken by an app of project {old.project}; choose another")
     if old.removing:
         raise Conflict(f"{old.name} is being removed; try again in a moment")
+    newest = old.newest
+    releases = not same_release(spec, old.spec) or (newest is not None and newest.state is ReleaseState.FAILED)
+    if not releases:  # the image stays the one that it was resolved to, and so does what that is built for
+        spec = replace(spec, architectures=old.spec.architectures)
     app = replace(old, spec=spec)
     if (spec.min_replicas, spec.max_replicas) != (old.spec.min_replicas, old.spec.max_replicas):
         wanted = min(max(old.wanted, spec.min_replicas), spec.max_replicas)
         if wanted != old.wanted or (old.wanted == 0 and not old.sleeping):
             app = _scale(app, max(wanted, _at_first(spec)), "the app's replicas were set", now)
-    newest = old.newest
-    if not same_release(spec, old.spec) or (newest is not None and newest.state is ReleaseState.FAILED):
+    if releases:
         number = newest.number + 1 if newest is not None else 1
         app = replace(app, releases=(*app.releases, _release(number, spec, now)), crashes=0, not_before=0.0)
     return _changed(old, app, now)

@@ -3,6 +3,7 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+from draas.model.image_name import Tag, cluster_image
 from draas.model.job import JobSpec, RuntimeName
 from draas.model.resources import Resources
 
@@ -15,6 +16,7 @@ class Shape(NamedTuple):
     need: Amounts
     runtime: RuntimeName
     constraints: tuple[str, ...]
+    architectures: tuple[str, ...] = ()  # that its image is built for; none: not known
 
 
 class Ask(NamedTuple):
@@ -32,7 +34,10 @@ def amounts(resources: Resources) -> Amounts:
 def ask_of(spec: JobSpec) -> Ask:
     """What a job of this spec asks for."""
     image = image_key(spec.image) if spec.image and spec.runtime is RuntimeName.DOCKER else None
-    return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints), image)
+    if spec.build is not None:  # who has the image of the build before has its layers too, and so less to do
+        tag = spec.build.tags[0] if spec.build.tags else Tag("latest")
+        image = cluster_image(spec.build.repository, tag)
+    return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints, spec.architectures), image)
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from draas.lib.values import replace
 from draas.model.allocation import AllocationId, NodeId, Observed, is_news
 from draas.model.app import App
+from draas.model.build import BuildSpec
 from draas.model.cluster import Cluster
 from draas.model.command import CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound
@@ -24,7 +25,7 @@ from draas.scheduler.app_control import AppControl
 from draas.scheduler.fleet import Fleet
 from draas.scheduler.place import plan_round
 from draas.scheduler.queue import Queue
-from draas.wire.link import Assign, Assignment
+from draas.wire.link import Assign, Assignment, BuildOrder
 
 RECENT_KEPT = 5_000  # many times what can end while one request is read from disk
 SILENCE_EVERY_S = 0.25  # ticks may come a hundred times a second; a look at every node need not
@@ -260,6 +261,7 @@ class Control:
             exclusive=spec.exclusive,
             desired=held.desired,
             log_cap_bytes=self.policy.log_cap_bytes,
+            build=order_of(spec.build) if spec.build is not None else None,
         )
 
     # --- applying ---
@@ -363,3 +365,20 @@ class Control:
         if node is None or node.state is NodeState.LEFT:
             raise NotFound(f"there is no node {id!r}")
         return node
+
+
+def order_of(build: BuildSpec) -> BuildOrder:
+    """What the agent is told of a build. Its secrets are sealed: whoever sends the order opens them."""
+    return BuildOrder(
+        repository=build.repository,
+        source=build.source,
+        git=build.git,
+        tags=build.tags,
+        folder=build.folder,
+        dockerfile=build.dockerfile,
+        target=build.target,
+        args=build.args,
+        platform=build.platform,
+        disk_bytes=build.disk_bytes,
+        cache=build.cache,
+    )

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from draas.model.architecture import runs_any
 from draas.model.constraint import Constraint, parse_constraint, value_of
 from draas.model.errors import Invalid
 from draas.model.job import RuntimeName
@@ -9,7 +10,7 @@ from draas.model.node import Node, NodeState, RuntimeInfo
 from draas.model.resources import MIB, Resources
 from draas.scheduler.ask import Shape
 
-WORKER = "worker"
+WORKER, BUILDER = "worker", "builder"
 # Above this, pulling an image or writing output soon fails, and an engine without disk cannot even clean up.
 DISK_FULL_SHARE = 0.95
 # Other people's work on nearly all cores: a job would get a tenth of what it asked for.
@@ -31,20 +32,24 @@ def disk_share(node: Node) -> float:
 
 def is_usable(node: Node) -> bool:
     """Whether the node takes any new work."""
-    return (
-        node.state is NodeState.READY
-        and not node.drain
-        and WORKER in node.facts.roles
-        and disk_share(node) < DISK_FULL_SHARE
-    )
+    return node.state is NodeState.READY and not node.drain and disk_share(node) < DISK_FULL_SHARE
 
 
-def can_run(runtime: RuntimeName, constraints: tuple[str, ...], node: Node) -> bool:
-    """Whether the node has this runtime and satisfies the constraints."""
+def can_run(
+    runtime: RuntimeName, constraints: tuple[str, ...], node: Node, architectures: tuple[str, ...] = ()
+) -> bool:
+    """Whether the node has the role and this runtime, satisfies the constraints and runs one of `architectures`."""
+    if role_of(runtime) not in node.facts.roles:
+        return False
     found = _runtime_info(runtime, node)
-    if found is None or not found.available:
+    if found is None or not found.available or not runs_any(node.facts.arch, architectures):
         return False
     return all((parsed := parsed_or_none(text)) is not None and parsed.holds(node) for text in constraints)
+
+
+def role_of(runtime: RuntimeName) -> str:
+    """The role of the nodes that take what runs in `runtime`."""
+    return BUILDER if runtime is RuntimeName.BUILD else WORKER
 
 
 def _runtime_info(runtime: RuntimeName, node: Node) -> RuntimeInfo | None:
@@ -67,31 +72,51 @@ def node_lacks(node: Node) -> list[str]:
         lacks.append(_STATE_LACKS[node.state])
     elif node.drain:
         lacks.append(_STATE_LACKS[NodeState.DRAINING])
-    if WORKER not in node.facts.roles:
-        lacks.append(f"it is not a worker: its roles are {', '.join(node.facts.roles) or 'none'}")
     if (full := disk_share(node)) >= DISK_FULL_SHARE:
         lacks.append(f"disk {full * 100:.0f} % full: nothing new from {DISK_FULL_SHARE * 100:.0f} %")
     return lacks
 
 
 def fitness_lacks(shape: Shape, node: Node) -> list[str]:
-    """Which of runtime and constraints the node does not offer, as sentences."""
+    """Which of role, runtime, architecture and constraints the node does not offer, as sentences."""
     lacks = []
     found = _runtime_info(shape.runtime, node)
-    if found is None or not found.available:
+    if role_of(shape.runtime) not in node.facts.roles:
+        lacks.append(_role_lack(shape.runtime, node))
+    elif found is None or not found.available:
         lacks.append(_runtime_lack(shape.runtime, found))
+    if not runs_any(node.facts.arch, shape.architectures):
+        lacks.append(f"image is built for {' and '.join(shape.architectures)}, this node is {node.facts.arch}")
     for text in shape.constraints:
         parsed = parsed_or_none(text)
         if parsed is None:
             lacks.append(f'the constraint "{text}" is not understood')
         elif not parsed.holds(node):
-            lacks.append(_constraint_lack(parsed, node))
+            builds_for = shape.runtime is RuntimeName.BUILD and parsed.attribute == "node.arch"
+            lacks.append(_platform_lack(parsed, node) if builds_for else _constraint_lack(parsed, node))
     return lacks
 
 
+_WITHOUT = {
+    RuntimeName.DOCKER: "it runs no containers",
+    RuntimeName.PROCESS: "host jobs are not allowed there",
+    RuntimeName.BUILD: "it builds no images",
+}
+
+
+def _role_lack(runtime: RuntimeName, node: Node) -> str:
+    what = _WITHOUT[runtime] if runtime is RuntimeName.BUILD else "it is not a worker"
+    return f"{what}: its roles are {', '.join(node.facts.roles) or 'none'}"
+
+
 def _runtime_lack(runtime: RuntimeName, found: RuntimeInfo | None) -> str:
-    what = "host jobs are not allowed there" if runtime is RuntimeName.PROCESS else "it runs no containers"
+    what = _WITHOUT[runtime]
     return f"{what}: {found.missing}" if found is not None and found.missing else what
+
+
+def _platform_lack(constraint: Constraint, node: Node) -> str:
+    negated = "" if constraint.operator.startswith(("==", "in")) else "not "
+    return f"builds {negated}for {' or '.join(constraint.values)}, this node is {node.facts.arch}"
 
 
 def _constraint_lack(constraint: Constraint, node: Node) -> str:

@@ -56,7 +56,7 @@ class Fleet:
         self._failing: set[NodeId] = set()
         self._unsettled: set[NodeId] = set()
         self._images = Images()
-        self._fitness: OrderedDict[tuple[RuntimeName, tuple[str, ...]], Bools] = OrderedDict()
+        self._fitness: OrderedDict[tuple[RuntimeName, tuple[str, ...], tuple[str, ...]], Bools] = OrderedDict()
         self._rankings: OrderedDict[Ask, Ranking] = OrderedDict()
         self._in_order = True
         self._settled_step = -1.0
@@ -187,8 +187,8 @@ class Fleet:
         if old is None or old.name != node.name:
             self._in_order = False
         if old is None or not _same_identity(old, node):
-            for (runtime, constraints), fit in self._fitness.items():
-                fit[row] = can_run(runtime, constraints, node)
+            for (runtime, constraints, architectures), fit in self._fitness.items():
+                fit[row] = can_run(runtime, constraints, node, architectures)
             self.books.version += 1
         if (before := old.facts.images if old is not None else ()) != node.facts.images:
             self._images.replace(node.id, before, node.facts.images)
@@ -340,13 +340,13 @@ class Fleet:
         return found
 
     def fitness(self, shape: Shape) -> Bools:
-        """Which rows have the runtime and satisfy the constraints."""
-        kind = (shape.runtime, shape.constraints)
+        """Which rows have the role and the runtime, satisfy the constraints and run the image's architecture."""
+        kind = (shape.runtime, shape.constraints, shape.architectures)
         found = self._fitness.get(kind)
         if found is None:
             found = np.zeros(self.books.count, np.bool_)
             for node_id, row in self._row.items():
-                found[row] = can_run(shape.runtime, shape.constraints, self.nodes[node_id])
+                found[row] = can_run(shape.runtime, shape.constraints, self.nodes[node_id], shape.architectures)
             self._fitness[kind] = found
             if len(self._fitness) > FITNESS_MOST:
                 self._fitness.popitem(last=False)
@@ -405,14 +405,12 @@ def _same_identity(old: Node, new: Node) -> bool:
     """Whether runtimes and constraints see the same node."""
     if old.facts is new.facts:
         return old.name == new.name and old.labels == new.labels
-    return (old.name, old.labels, old.facts.labels, old.facts.arch, old.facts.os, old.facts.runtimes) == (
-        new.name,
-        new.labels,
-        new.facts.labels,
-        new.facts.arch,
-        new.facts.os,
-        new.facts.runtimes,
-    )
+    return (old.name, old.labels, _offered(old)) == (new.name, new.labels, _offered(new))
+
+
+def _offered(node: Node) -> tuple[object, ...]:
+    facts = node.facts
+    return (facts.labels, facts.arch, facts.os, facts.roles, facts.runtimes)
 
 
 def _resources(column: Ints) -> Resources:

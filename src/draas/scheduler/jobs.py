@@ -10,6 +10,7 @@ from draas.model.cluster import Cluster
 from draas.model.command import SubmitJobs
 from draas.model.errors import Conflict, Fault, Invalid
 from draas.model.event import Event
+from draas.model.image_name import CLUSTER_HOST
 from draas.model.job import JOB_TABLE, MAX_LOST, Job, JobId, JobState
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan, merge
@@ -28,7 +29,7 @@ def event_of(job: Job, now: float, **detail: str | int | float | bool | None) ->
     """The event that `job` is now in its state."""
     if job.spec.name:
         detail["name"] = job.spec.name
-    return Event(at=now, kind=f"job.{job.state}", subject=job.id, project=job.project, detail=detail)
+    return Event(at=now, kind=f"{job.spec.kind}.{job.state}", subject=job.id, project=job.project, detail=detail)
 
 
 def move(job: Job, state: JobState, **changes: object) -> Job:
@@ -152,7 +153,7 @@ def cancel_job(cluster: Cluster, job: Job, now: float) -> Plan:
     if job.state is JobState.CANCELLED:
         return EMPTY
     if job.ended:
-        raise Conflict(f"job {job.id} has {job.state} already; there is nothing to cancel")
+        raise Conflict(f"{job.spec.kind} {job.id} has {job.state} already; there is nothing to cancel")
     held = job.current
     attempts = job.attempts
     if held is not None:
@@ -166,9 +167,11 @@ def retry_job(job: Job, needed: Mapping[JobId, JobState], now: float) -> Plan:
     Raises Conflict where it has not ended, or is still being stopped.
     """
     if not job.ended:
-        raise Conflict(f"job {job.id} is {job.state}; only a job that has ended can be retried")
+        raise Conflict(f"{job.spec.kind} {job.id} is {job.state}; only a {job.spec.kind} that has ended can be retried")
     if job.live:
-        raise Conflict(f"job {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment")
+        raise Conflict(
+            f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment"
+        )
     target = JobState.WAITING if any(state is not JobState.SUCCEEDED for state in needed.values()) else JobState.QUEUED
     begun = move(job, target, failures=0, lost=0, finished_at=None, queued_at=None)
     renewed = _with_needs(begun, needed, now)
@@ -180,10 +183,13 @@ def retry_job(job: Job, needed: Mapping[JobId, JobState], now: float) -> Plan:
 def delete_job(job: Job, now: float) -> Plan:
     """Forget an ended job. Nothing waits for it: its end has released or skipped what did. Raises Conflict where it is live."""
     if not job.ended:
-        raise Conflict(f"job {job.id} is {job.state}; cancel it first, and wait until it has stopped")
+        raise Conflict(f"{job.spec.kind} {job.id} is {job.state}; cancel it first, and wait until it has stopped")
     if job.live:
-        raise Conflict(f"job {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment")
-    return Plan(gone_jobs=(job.id,), events=(Event(at=now, kind="job.deleted", subject=job.id, project=job.project),))
+        raise Conflict(
+            f"{job.spec.kind} {job.id} is still being stopped on {job.attempts[-1].node_name}; try again in a moment"
+        )
+    gone = Event(at=now, kind=f"{job.spec.kind}.deleted", subject=job.id, project=job.project)
+    return Plan(gone_jobs=(job.id,), events=(gone,))
 
 
 # --- what becomes of an attempt ---
@@ -232,23 +238,32 @@ def _attempt_ended(cluster: Cluster, job: Job, attempt: Allocation, policy: Poli
     if job.ended:  # cancelled while it ran: that stays so, whatever the attempt made of it
         return Plan(jobs=(job,))
     observed = attempt.observed
-    if observed.state is AllocationState.SUCCEEDED:
+    lacking = _lacking_image(job, observed)
+    if observed.state is AllocationState.SUCCEEDED and not lacking:
         return _end(cluster, move(job, JobState.SUCCEEDED, finished_at=observed.finished_at or now, reason=""), now)
     if observed.cause is Cause.REFUSED:
         return _end(cluster, move(job, JobState.FAILED, finished_at=now, reason=observed.detail), now)
     if observed.state in (AllocationState.LOST, AllocationState.STOPPED) or observed.cause in NODE_CAUSES:
         return _after_loss(cluster, job, attempt, policy, now, chance)
-    failures = job.failures + 1
+    detail, failures = lacking or observed.detail, job.failures + 1
     if failures > job.spec.retries:
-        failed = move(
-            job, JobState.FAILED, failures=failures, finished_at=observed.finished_at or now, reason=observed.detail
-        )
+        failed = move(job, JobState.FAILED, failures=failures, finished_at=observed.finished_at or now, reason=detail)
         return _end(cluster, failed, now)
     wait_s = equal_jitter(failures, base_s=policy.retry_base_s, cap_s=policy.retry_cap_s, chance=chance)
-    reason = (
-        f"attempt {attempt.number} failed ({observed.detail}); retry {failures} of {job.spec.retries} in {wait_s:.1f} s"
-    )
+    reason = f"attempt {attempt.number} failed ({detail}); retry {failures} of {job.spec.retries} in {wait_s:.1f} s"
     return _queue_again(replace(job, failures=failures), reason, now, wait_s)
+
+
+def _lacking_image(job: Job, observed: Observed) -> str:
+    """What is wrong with a build that ended well and has no image of its own to show; "" where nothing is."""
+    build, built = job.spec.build, observed.built
+    if build is None or observed.state is not AllocationState.SUCCEEDED:
+        return ""
+    if built is None:
+        return "it ended well, but its node told of no image: update the agent there"
+    if not built.image.startswith(f"{CLUSTER_HOST}/{build.repository}@"):
+        return f"its node told of an image that is none of {build.repository}: update the agent there"
+    return ""
 
 
 def _after_loss(cluster: Cluster, job: Job, attempt: Allocation, policy: Policy, now: float, chance: float) -> Plan:
@@ -282,6 +297,8 @@ def _end(cluster: Cluster, job: Job, now: float) -> Plan:
     """`job` in its final state, and what that means for those that need it: queued, or skipped with all that need them."""
     last = job.attempts[-1] if job.attempts else None
     ended = event_of(job, now, reason=job.reason or None, exit_code=last.observed.exit_code if last else None)
+    if job.state is JobState.SUCCEEDED and last is not None and last.observed.built is not None:
+        ended = replace(ended, detail={**ended.detail, "image": last.observed.built.image})
     if job.state is JobState.SUCCEEDED:
         return merge((Plan(jobs=(job,), events=(ended,)), _release_dependents(cluster, job, now)))
     jobs, events, skipped = [job], [ended], {job.id}

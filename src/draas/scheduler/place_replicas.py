@@ -18,7 +18,7 @@ NODES_NAMED = 3  # more are no help in one sentence
 
 def ask_of_app(spec: AppSpec, image: str) -> Ask:
     """What a replica asks of a node. `image` is what the release is pinned to, "" where that is not known yet."""
-    shape = Shape(amounts(spec.resources), RuntimeName.DOCKER, spec.constraints)
+    shape = Shape(amounts(spec.resources), RuntimeName.DOCKER, spec.constraints, spec.architectures)
     return Ask(shape, image_key(image or spec.image))
 
 

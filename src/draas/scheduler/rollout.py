@@ -157,6 +157,7 @@ def _release_job(app: App, release: Release, job_id: JobId) -> SubmitJobs:
         resources=spec.resources,
         env=spec.env,
         constraints=spec.constraints,
+        architectures=spec.architectures,
         timeout_s=RELEASE_COMMAND_TIMEOUT_S,
         priority=100,
         labels={"draas.app": app.name},

@@ -10,6 +10,7 @@ from draas.lib import clock, ids
 from draas.lib.addresses import is_loopback
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
 from draas.server.services.controller import Controller
+from draas.server.sessions import check_own_page, session_key
 from draas.store.store import Key, Role, Write
 
 OPEN_KEY = Key(id="open", digest="", role="admin", name="--open")
@@ -18,7 +19,7 @@ MAX_KEY = 512
 
 
 class Need(IntEnum):
-    """What a caller needs at least. PUBLIC: nothing (health), or the body says it (a join token)."""
+    """What a caller needs at least. PUBLIC: nothing (health, the dashboard's files), or the body says it (a join token, a key)."""
 
     PUBLIC = 0
     VIEWER = 1
@@ -39,6 +40,7 @@ class Rule(NamedTuple):
 
 
 _VIEW, _DEPLOY, _ADMIN = Rule(Need.VIEWER), Rule(Need.DEPLOYER), Rule(Need.ADMIN, whole=True)
+_PULL, _PUSH = Rule(Need.VIEWER, nodes=True), Rule(Need.DEPLOYER, nodes=True)
 ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/healthz"): Rule(Need.PUBLIC),
     ("GET", "/readyz"): Rule(Need.PUBLIC),
@@ -54,6 +56,14 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/jobs/{id}/cancel"): _DEPLOY,
     ("POST", "/api/jobs/{id}/retry"): _DEPLOY,
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
+    ("POST", "/api/builds"): _DEPLOY,
+    ("GET", "/api/builds"): _VIEW,
+    ("GET", "/api/builds/{id}"): _VIEW,
+    ("GET", "/api/builds/{id}/logs"): _VIEW,
+    ("GET", "/api/builds/{id}/explain"): _VIEW,
+    ("POST", "/api/builds/{id}/cancel"): _DEPLOY,
+    ("POST", "/api/builds/{id}/retry"): _DEPLOY,
+    ("DELETE", "/api/builds/{id}"): _DEPLOY,
     ("GET", "/api/apps"): _VIEW,
     ("POST", "/api/apps/rebalance"): _DEPLOY,
     ("PUT", "/api/apps/{name}"): _DEPLOY,
@@ -85,25 +95,45 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
     ("DELETE", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),
+    # Signing in takes no key, as it is how a browser comes to use one; both others say nothing to nobody.
+    ("GET", "/api/session"): Rule(Need.PUBLIC),
+    ("POST", "/api/session"): Rule(Need.PUBLIC),
+    ("DELETE", "/api/session"): Rule(Need.PUBLIC),
+    # The dashboard's own files, the same for everybody; its data comes from the API (docs/adr/0009-public-dashboard-files.md).
+    ("GET", "/"): Rule(Need.PUBLIC),
+    ("HEAD", "/"): Rule(Need.PUBLIC),
+    ("GET", "/sign-in"): Rule(Need.PUBLIC),
+    ("HEAD", "/sign-in"): Rule(Need.PUBLIC),
+    ("GET", "/dashboard"): Rule(Need.PUBLIC),
+    ("HEAD", "/dashboard"): Rule(Need.PUBLIC),
+    ("GET", "/dashboard/{path}"): Rule(Need.PUBLIC),
+    ("HEAD", "/dashboard/{path}"): Rule(Need.PUBLIC),
+    ("GET", "/api/registries"): _VIEW,
+    ("PUT", "/api/registries/{host}"): _DEPLOY,
+    ("DELETE", "/api/registries/{host}"): _DEPLOY,
+    ("GET", "/api/images"): _VIEW,
+    ("GET", "/api/images/plan"): Rule(Need.VIEWER, whole=True),
+    ("POST", "/api/images/prune"): _ADMIN,
+    ("DELETE", "/api/images/{name}"): Rule(Need.ADMIN),
     ("WS", "/api/link"): Rule(Need.NODE),
-    # Images; which project's, the first part of {name} says (draas.server.registry.entry). HEAD is GET without the body.
-    ("GET", "/v2/"): _VIEW,
-    ("HEAD", "/v2/"): _VIEW,
-    ("GET", "/v2/{name}/manifests/{reference}"): _VIEW,
-    ("HEAD", "/v2/{name}/manifests/{reference}"): _VIEW,
-    ("PUT", "/v2/{name}/manifests/{reference}"): _DEPLOY,
+    # Images; which project's, the first part of {name} says, and which node may, what is placed on it (draas.server.registry.entry).
+    ("GET", "/v2/"): _PULL,
+    ("HEAD", "/v2/"): _PULL,
+    ("GET", "/v2/{name}/manifests/{reference}"): _PULL,
+    ("HEAD", "/v2/{name}/manifests/{reference}"): _PULL,
+    ("PUT", "/v2/{name}/manifests/{reference}"): _PUSH,
     ("DELETE", "/v2/{name}/manifests/{reference}"): Rule(Need.ADMIN),
-    ("GET", "/v2/{name}/blobs/{digest}"): _VIEW,
-    ("HEAD", "/v2/{name}/blobs/{digest}"): _VIEW,
+    ("GET", "/v2/{name}/blobs/{digest}"): _PULL,
+    ("HEAD", "/v2/{name}/blobs/{digest}"): _PULL,
     ("DELETE", "/v2/{name}/blobs/{digest}"): Rule(Need.ADMIN),
-    ("POST", "/v2/{name}/blobs/uploads/"): _DEPLOY,
-    ("GET", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("HEAD", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("PATCH", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("PUT", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("DELETE", "/v2/{name}/blobs/uploads/{session}"): _DEPLOY,
-    ("GET", "/v2/{name}/tags/list"): _VIEW,
-    ("HEAD", "/v2/{name}/tags/list"): _VIEW,
+    ("POST", "/v2/{name}/blobs/uploads/"): _PUSH,
+    ("GET", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("HEAD", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("PATCH", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("PUT", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("DELETE", "/v2/{name}/blobs/uploads/{session}"): _PUSH,
+    ("GET", "/v2/{name}/tags/list"): _PULL,
+    ("HEAD", "/v2/{name}/tags/list"): _PULL,
 }
 _RANK: Mapping[Role, Need] = {"viewer": Need.VIEWER, "deployer": Need.DEPLOYER, "admin": Need.ADMIN, "node": Need.NODE}
 _NO_KEY = "no key: send Authorization: Bearer KEY (the admin key was printed at the controller's first start)"
@@ -118,6 +148,10 @@ class Caller:
     peer: str | None = None
     host: str = ""
     origin: str | None = None
+    method: str = "GET"  # WS for a WebSocket
+    session: str | None = None  # what the session's cookie holds
+    site: str | None = None  # Sec-Fetch-Site
+    has_header: bool = False  # whether it has the header that only our own page sends
 
 
 def authenticate(controller: Controller, caller: Caller, now: float, *, is_open: bool = False) -> Key:
@@ -130,6 +164,9 @@ def authenticate(controller: Controller, caller: Caller, now: float, *, is_open:
     if caller.authorization is None:
         if is_open:
             return OPEN_KEY
+        if caller.session is not None:
+            check_caller_page(caller)
+            return session_key(controller, caller.session, now)[0]
         raise Unauthenticated(_NO_KEY)
     scheme, _, given = caller.authorization.partition(" ")
     given = given.strip()
@@ -141,6 +178,13 @@ def authenticate(controller: Controller, caller: Caller, now: float, *, is_open:
     if key is None or (key.expires_at is not None and key.expires_at <= now):
         raise Unauthenticated(_BAD_KEY)
     return key
+
+
+def check_caller_page(caller: Caller, *, is_sign_in: bool = False) -> None:
+    """Raises Forbidden unless a request with a session's cookie comes from our own page; see check_own_page."""
+    check_own_page(
+        caller.method, caller.host, caller.origin, caller.site, has_header=caller.has_header, is_sign_in=is_sign_in
+    )
 
 
 def authenticate_node(controller: Controller, headers: Mapping[str, str]) -> Key:

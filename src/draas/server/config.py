@@ -1,11 +1,12 @@
 """What a controller is told: by flag, environment or file (read in draas.cli), as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from draas.model.job import RuntimeName
 from draas.model.policy import Policy
+from draas.model.registry import DOCKER_HUB
 
 DEFAULT_PORT = 8000
 
@@ -16,6 +17,15 @@ class AcmeConfig:
 
     email: str
     directory: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerHub:
+    """Where every image that was built is pushed as well. `registry` is another one for a mirror or a test."""
+
+    username: str
+    password: str = field(repr=False)
+    registry: str = DOCKER_HUB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +40,8 @@ class ServerConfig:
     private_key: Path | None = None
     advertise: str = ""
     is_open: bool = False
-    admin_key: str | None = None
+    admin_key: str | None = field(default=None, repr=False)
     runtime_without_nodes: RuntimeName = RuntimeName.DOCKER  # of jobs that ask for none, before any machine is there
     acme: AcmeConfig | None = None
+    docker_hub: DockerHub | None = None
     policy: Policy = Policy()

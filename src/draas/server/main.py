@@ -22,7 +22,9 @@ from draas.lib.tasks import Tasks
 from draas.model.allocation import NodeId
 from draas.model.command import DeleteJob
 from draas.model.errors import DraasError, Invalid
-from draas.model.job import JobId
+from draas.model.event import Event
+from draas.model.job import Job, JobId, JobKind
+from draas.model.plan import Plan
 from draas.server.access import authenticate_node, check_open, first_admin_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
@@ -30,15 +32,16 @@ from draas.server.config import ServerConfig
 from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
+from draas.server.loops.collection import Collection
 from draas.server.loops.control import ControlLoop
 from draas.server.loops.domains import Domains
-from draas.server.registry.entry import Images
+from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.store.blob_files import BlobFiles
 from draas.store.log_files import LogFiles
 from draas.store.manifest_files import ManifestFiles
 from draas.store.sql import SqlStore
-from draas.store.store import StoreFailure
+from draas.store.store import JobFilter, StoreFailure, Write
 from draas.wire.link import CLOSE_KEY
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ log = structlog.get_logger(__name__)
 SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
 RETENTION_BATCH = 500
+BUILDS_LOOKED_AT = 1_000  # the newest, for sources that are to stay
 START_TIMEOUT_S = 30.0
 
 
@@ -80,7 +84,9 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     images = _images(config.data_dir / "registry")
     loop = ControlLoop(store, logs, config.policy)
+    collection = _collection(loop, images, config)
     loop.sealer = sealer
+    loop.docker_hub = config.docker_hub
     loop.runtime_without_nodes = config.runtime_without_nodes
     hub = Hub(logs)
     loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
@@ -94,6 +100,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(loop.run(), "loop")
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
+            tasks.spawn(collection.run(), "collection")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:
@@ -110,7 +117,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 fingerprint=certificates.fingerprint if certificates else "",
                 apps_domain=config.policy.apps_domain,
             )
-            server = _server(create_app(loop, app_config, _link(loop, hub), images), config, certificates)
+            server = _server(create_app(loop, app_config, _link(loop, hub), images, collection), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")
             await _wait_started(server, serving)
             assert tasks.failed is not None
@@ -126,6 +133,16 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
 
 def _images(folder: Path) -> Images:
     return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+
+
+def _collection(loop: ControlLoop, images: Images, config: ServerConfig) -> Collection:
+    async def builds() -> Sequence[Job]:
+        return (await loop.list_jobs(JobFilter(kind=JobKind.BUILD), None, BUILDS_LOOKED_AT)).items
+
+    async def note(event: Event) -> None:
+        await loop.write(Write(plan=Plan(events=(event,))))
+
+    return Collection(images, config.data_dir / "registry", config.policy, lambda: loop.control.cluster, builds, note)
 
 
 def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]

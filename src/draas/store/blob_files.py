@@ -5,10 +5,12 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -17,10 +19,13 @@ from draas.lib import ids
 from draas.lib.durable import make_folder, remove_file, sync_folder
 from draas.model.errors import Conflict, NotFound
 from draas.model.image_name import Digest, Repository
+from draas.model.stored_image import BlobContent, BlobLink, OpenUpload
 from draas.store.blob_failures import told_failures
-from draas.store.blobs import PIECE_BYTES, StorageFull, UploadId, UploadWriter, WrongDigest
+from draas.store.blobs import PIECE_BYTES, Inflow, StorageFull, UploadId, UploadWriter, WrongDigest
+from draas.store.repository_files import ENTRIES_AT_ONCE, entries_in, repositories_in, touch_file
 
 T = TypeVar("T")
+_Entry = tuple[str, os.stat_result]
 THREADS = 8  # hashing and the disk both work outside the interpreter's lock
 KNOWN_UPLOADS = 1_000  # whose running hash is kept in memory; others are hashed again when they are finished
 SCRATCH = "incoming"
@@ -36,6 +41,7 @@ class BlobFiles:
             shutil.rmtree(folder / SCRATCH, ignore_errors=True)  # of writes that a crash cut off
             make_folder(folder / SCRATCH)
         self._threads = ThreadPoolExecutor(THREADS, "blobs")
+        self._lock = threading.Lock()  # between seeing how fresh something is and removing it
         self._uploads: WeakValueDictionary[UploadId, _Upload] = WeakValueDictionary()
         self._kept: deque[_Upload] = deque(maxlen=KNOWN_UPLOADS)
 
@@ -63,6 +69,12 @@ class BlobFiles:
             upload.turn += 1
         return _Writer(self, repository, upload)
 
+    async def receive(self) -> Inflow:
+        """See BlobStore.receive."""
+        path = self._folder / SCRATCH / ids.secret("u")
+        await self._run(lambda: path.touch(0o600, exist_ok=False))
+        return _Inflow(self, _Upload(path, 0, hashlib.sha256()))
+
     async def cancel(self, repository: Repository, id: UploadId) -> None:
         """See BlobStore.cancel."""
         upload = await self._find(repository, id)
@@ -76,7 +88,11 @@ class BlobFiles:
 
     async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
         """See BlobStore.missing."""
-        return await self._run(lambda: [one for one in digests if self._size(repository, one) is None])
+        return await self._run(lambda: [one for one in digests if self._refresh(repository, one) is None])
+
+    async def refresh(self, repository: Repository, digest: Digest) -> int | None:
+        """See BlobStore.refresh."""
+        return await self._run(lambda: self._refresh(repository, digest))
 
     async def read(self, digest: Digest, first: int, length: int) -> AsyncIterator[bytes]:
         """See BlobStore.read."""
@@ -96,7 +112,7 @@ class BlobFiles:
         """See BlobStore.mount."""
 
         def link() -> bool:
-            if self._size(source, digest) is None:
+            if self._refresh(source, digest) is None:
                 return False
             self._link(target, digest)
             return True
@@ -106,6 +122,47 @@ class BlobFiles:
     async def delete(self, repository: Repository, digest: Digest) -> bool:
         """See BlobStore.delete."""
         return await self._run(lambda: remove_file(self._link_path(repository, digest)))
+
+    async def links(self) -> AsyncIterator[BlobLink]:
+        """See BlobStore.links."""
+        async for repository, entries in self._in_repositories("_blobs"):
+            for name, found in entries:
+                digest = Digest(f"sha256:{name}")
+                yield BlobLink(repository=repository, digest=digest, fresh_at=found.st_mtime)
+
+    async def contents(self) -> AsyncIterator[BlobContent]:
+        """See BlobStore.contents."""
+        top = self._folder / "blobs" / "sha256"
+        for folder in await self._run(lambda: [name for name, _ in entries_in(top)]):
+            async for entries in self._entries(top / folder):
+                for name, found in entries:
+                    digest = Digest(f"sha256:{name}")
+                    yield BlobContent(digest=digest, size_bytes=found.st_size, fresh_at=found.st_mtime)
+
+    async def uploads(self) -> AsyncIterator[OpenUpload]:
+        """See BlobStore.uploads."""
+        async for repository, entries in self._in_repositories("_uploads"):
+            for name, found in entries:
+                yield OpenUpload(repository=repository, id=name, size_bytes=found.st_size, fresh_at=found.st_mtime)
+
+    async def drop_link(self, link: BlobLink) -> bool:
+        """See BlobStore.drop_link."""
+        return await self._run(lambda: self._drop(self._link_path(link.repository, link.digest), link.fresh_at))
+
+    async def drop_content(self, content: BlobContent) -> bool:
+        """See BlobStore.drop_content."""
+        return await self._run(lambda: self._drop(self._blob_path(content.digest), content.fresh_at))
+
+    async def drop_upload(self, upload: OpenUpload) -> bool:
+        """See BlobStore.drop_upload."""
+        try:
+            known = await self._find(upload.repository, UploadId(upload.id))
+        except NotFound:
+            return False
+        async with known.lock:  # what a request has begun to write is written first
+            dropped = await self._run(lambda: self._drop(known.path, upload.fresh_at))
+            known.turn += dropped
+        return dropped
 
     async def close(self) -> None:
         """See BlobStore.close."""
@@ -157,10 +214,13 @@ class BlobFiles:
         blob = self._blob_path(digest)
         make_folder(blob.parent)
         upload.turn += 1
-        if blob.exists():
+        if self._touch(blob):
             self._link(repository, digest)
             upload.path.unlink()
             return
+        touch_file(
+            upload.path
+        )  # who lists contents and links at this moment must not take it for an old one that nobody has
         _sync_file(upload.path)
         self._link(repository, digest)
         os.rename(upload.path, blob)
@@ -171,11 +231,42 @@ class BlobFiles:
     def _size(self, repository: Repository, digest: Digest) -> int | None:
         return _size_of(self._blob_path(digest)) if self._link_path(repository, digest).exists() else None
 
+    def _refresh(self, repository: Repository, digest: Digest) -> int | None:
+        blob = self._blob_path(digest)
+        with self._lock:
+            if touch_file(self._link_path(repository, digest)) and touch_file(blob):
+                return blob.stat().st_size
+        return None
+
+    def _touch(self, path: Path) -> bool:
+        with self._lock:
+            return touch_file(path)
+
+    def _drop(self, path: Path, fresh_at: float) -> bool:
+        """Remove `path` unless it is fresher; not durably: what a power cut brings back is found again."""
+        with self._lock:
+            found = _stat(path)
+            if found is None or found.st_mtime > fresh_at:
+                return False
+            path.unlink()
+        return True
+
     def _link(self, repository: Repository, digest: Digest) -> None:
         path = self._link_path(repository, digest)
         make_folder(path.parent)
-        path.touch(0o600)
+        with self._lock:
+            path.touch(0o600)
         sync_folder(path.parent)
+
+    async def _in_repositories(self, kind: str) -> AsyncIterator[tuple[Repository, list[_Entry]]]:
+        for repository in await self._run(lambda: repositories_in(self._folder)):
+            async for entries in self._entries(self._folder / "repositories" / repository / kind):
+                yield repository, entries
+
+    async def _entries(self, folder: Path) -> AsyncIterator[list[_Entry]]:
+        entries = entries_in(folder)
+        while some := await self._run(partial(_next, entries)):
+            yield some
 
     def _blob_path(self, digest: Digest) -> Path:
         hexadecimal = digest.removeprefix("sha256:")
@@ -246,6 +337,39 @@ class _Writer:
                 raise
 
 
+class _Inflow:
+    """Implements Inflow. One request has it, so that it needs no turns."""
+
+    def __init__(self, files: BlobFiles, upload: _Upload) -> None:
+        self._files, self._upload = files, upload
+        self._hash = upload.hash or hashlib.sha256()
+
+    @property
+    def size(self) -> int:
+        return self._upload.size
+
+    async def append(self, pieces: Sequence[bytes]) -> None:
+        await self._alone(lambda: self._files._append(self._upload, pieces))
+
+    async def digest(self) -> Digest:
+        return Digest(f"sha256:{self._hash.hexdigest()}")
+
+    async def keep(self, repository: Repository) -> None:
+        digest = await self.digest()
+        await self._alone(lambda: self._files._finish(repository, self._upload, digest))
+
+    async def drop(self) -> None:
+        await self._alone(lambda: self._upload.path.unlink(missing_ok=True))
+
+    async def _alone(self, work: Callable[[], None]) -> None:
+        async def locked() -> None:
+            async with self._upload.lock:
+                await self._files._run(work)
+
+        # Shielded: a request that is cancelled must not drop the file while its thread still writes.
+        await asyncio.shield(asyncio.ensure_future(locked()))
+
+
 def _write_all(descriptor: int, content: bytes, at: int) -> None:
     view = memoryview(content)
     while view:
@@ -261,11 +385,20 @@ def _sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _size_of(path: Path) -> int | None:
+def _next(entries: Iterator[_Entry]) -> list[_Entry]:
+    return list(islice(entries, ENTRIES_AT_ONCE))
+
+
+def _stat(path: Path) -> os.stat_result | None:
     try:
-        return path.stat().st_size
+        return path.stat()
     except FileNotFoundError:
         return None
+
+
+def _size_of(path: Path) -> int | None:
+    found = _stat(path)
+    return found.st_size if found is not None else None
 
 
 def _hash_of(path: Path) -> "hashlib._Hash":

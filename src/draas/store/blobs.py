@@ -8,6 +8,7 @@ from typing import NewType, Protocol
 
 from draas.model.errors import DraasError
 from draas.model.image_name import Digest, Repository
+from draas.model.stored_image import BlobContent, BlobLink, OpenUpload
 from draas.store.store import StoreFailure
 
 UploadId = NewType("UploadId", str)
@@ -47,6 +48,31 @@ class UploadWriter(Protocol):
         ...
 
 
+class Inflow(Protocol):
+    """Content on its way in that nobody can resume: it is gone with its request or its controller. Where it goes is said at the end."""
+
+    @property
+    def size(self) -> int:
+        """Bytes stored so far."""
+        ...
+
+    async def append(self, pieces: Sequence[bytes]) -> None:
+        """Add `pieces` to the end. Raises StorageFull."""
+        ...
+
+    async def digest(self) -> Digest:
+        """Of what is there."""
+        ...
+
+    async def keep(self, repository: Repository) -> None:
+        """Durably make it a blob of `repository`."""
+        ...
+
+    async def drop(self) -> None:
+        """Forget it, where it was not kept."""
+        ...
+
+
 class BlobStore(Protocol):
     """A blob is stored once, and seen through the repositories that it was pushed to or mounted in only."""
 
@@ -62,6 +88,10 @@ class BlobStore(Protocol):
         """Go on with an upload; whoever wrote it until now no longer can. Raises NotFound."""
         ...
 
+    async def receive(self) -> Inflow:
+        """Room for content that comes in one request."""
+        ...
+
     async def cancel(self, repository: Repository, id: UploadId) -> None:
         """Drop an upload. Raises NotFound."""
         ...
@@ -70,8 +100,12 @@ class BlobStore(Protocol):
         """Bytes of a blob; None where the repository has none such."""
         ...
 
+    async def refresh(self, repository: Repository, digest: Digest) -> int | None:
+        """The same for a push, which counts on the blob if it is there: it is fresh from now on."""
+        ...
+
     async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
-        """Those of `digests` that the repository does not have."""
+        """Those of `digests` that the repository does not have. The others are fresh from now on: a push counts on them."""
         ...
 
     def read(self, digest: Digest, first: int, length: int) -> AsyncIterator[bytes]:
@@ -84,6 +118,26 @@ class BlobStore(Protocol):
 
     async def delete(self, repository: Repository, digest: Digest) -> bool:
         """Take a blob from a repository; False where it had none such. Others that have it keep it."""
+        ...
+
+    def links(self) -> AsyncIterator[BlobLink]:
+        """Which repository has which blob, in no order; what changes meanwhile may be there or not. So are the next two."""
+        ...
+
+    def contents(self) -> AsyncIterator[BlobContent]: ...
+
+    def uploads(self) -> AsyncIterator[OpenUpload]: ...
+
+    async def drop_link(self, link: BlobLink) -> bool:
+        """Take a blob from a repository, unless it is fresher than `link` says or gone. A power cut may undo it."""
+        ...
+
+    async def drop_content(self, content: BlobContent) -> bool:
+        """Free a blob's bytes, unless a repository got it after `content` was seen. None may have it. A power cut may undo it."""
+        ...
+
+    async def drop_upload(self, upload: OpenUpload) -> bool:
+        """Drop an upload, unless it was written since or ended. A power cut may undo it."""
         ...
 
     async def close(self) -> None:

@@ -1,8 +1,11 @@
 """ManifestFiles: manifests and tags as small files beside the links to blobs, each replaced whole; docs/adr/0007 says why."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,9 +13,12 @@ from draas.lib.durable import make_folder, remove_file, replace_file
 from draas.model.image_name import Digest, Repository, Tag, is_digest, tag_order
 from draas.store.blob_failures import told_failures
 from draas.store.blob_files import SCRATCH
-from draas.store.manifests import StoredManifest
+from draas.store.manifests import ListedManifest, StoredManifest
+from draas.store.repository_files import entries_in, repositories_in, touch_file
 
 T = TypeVar("T")
+_Entry = tuple[str, os.stat_result]
+LISTED_AT_ONCE = 50  # manifests held in memory at a time, of up to 4 MiB each
 
 
 class ManifestFiles:
@@ -35,7 +41,10 @@ class ManifestFiles:
             content = manifest.media_type.encode() + b"\n" + manifest.content
             replace_file(self._path(repository, manifest.digest), content, self._folder / SCRATCH)
             if tag is not None:
+                before = self._digest_of(repository, tag)
                 replace_file(self._path(repository, tag), manifest.digest.encode(), self._folder / SCRATCH)
+                if before is not None:
+                    touch_file(self._path(repository, before))
 
         await self._run(self._writing, write)
 
@@ -46,7 +55,7 @@ class ManifestFiles:
     async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
         """See ManifestStore.missing."""
         return await self._run(
-            self._reading, lambda: [one for one in digests if not self._path(repository, one).exists()]
+            self._writing, lambda: [one for one in digests if not touch_file(self._path(repository, one))]
         )
 
     async def delete(self, repository: Repository, reference: Tag | Digest) -> bool:
@@ -65,10 +74,58 @@ class ManifestFiles:
         """See ManifestStore.tags."""
         return await self._run(self._reading, lambda: self._tags(repository))
 
+    async def listed(self, repository: Repository | None = None) -> AsyncIterator[ListedManifest]:
+        """See ManifestStore.listed."""
+        wanted = [repository] if repository is not None else []
+        for one in wanted or await self._run(self._reading, lambda: repositories_in(self._folder)):
+            entries, tags = await self._run(self._reading, partial(self._open, one))
+            while some := await self._run(self._reading, partial(_next, entries)):
+                for listed in await self._run(self._reading, partial(self._list, one, some, tags)):
+                    yield listed
+
+    async def drop(self, repository: Repository, digest: Digest, fresh_at: float, tags: Sequence[Tag]) -> bool:
+        """See ManifestStore.drop."""
+        path = self._path(repository, digest)
+
+        def remove() -> bool:
+            try:
+                fresher = path.stat().st_mtime > fresh_at
+            except FileNotFoundError:
+                return False
+            naming = [tag for tag in self._tags(repository) or () if self._digest_of(repository, tag) == digest]
+            if fresher or not set(naming) <= set(tags):
+                return False
+            for tag in naming:
+                remove_file(self._path(repository, tag))
+            return remove_file(path)
+
+        return await self._run(self._writing, remove)
+
     async def close(self) -> None:
         """See ManifestStore.close."""
         for threads in (self._writing, self._reading):
             await asyncio.get_running_loop().run_in_executor(None, threads.shutdown)
+
+    def _open(self, repository: Repository) -> tuple[Iterator[_Entry], dict[Digest, list[Tag]]]:
+        """The entries of its manifests, and the tags that name them."""
+        naming: dict[Digest, list[Tag]] = {}
+        for tag in self._tags(repository) or ():
+            if (digest := self._digest_of(repository, tag)) is not None:
+                naming.setdefault(digest, []).append(tag)
+        return entries_in(self._folder / "repositories" / repository / "_manifests"), naming
+
+    def _list(
+        self, repository: Repository, entries: Sequence[_Entry], tags: Mapping[Digest, Sequence[Tag]]
+    ) -> list[ListedManifest]:
+        found = []
+        for name, told in entries:
+            manifest = self._get(repository, Digest(f"sha256:{name}"))
+            if manifest is not None:
+                named = tuple(tags.get(manifest.digest, ()))
+                found.append(
+                    ListedManifest(repository=repository, manifest=manifest, tags=named, fresh_at=told.st_mtime)
+                )
+        return found
 
     def _get(self, repository: Repository, reference: Tag | Digest) -> StoredManifest | None:
         digest = Digest(reference) if is_digest(reference) else self._digest_of(repository, reference)
@@ -104,3 +161,7 @@ class ManifestFiles:
                 return work()
 
         return await asyncio.get_running_loop().run_in_executor(threads, told)
+
+
+def _next(entries: Iterator[_Entry]) -> list[_Entry]:
+    return list(islice(entries, LISTED_AT_ONCE))

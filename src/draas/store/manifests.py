@@ -3,7 +3,7 @@
 Files implement it (draas.store.manifest_files). All of it raises StoreFailure where the medium fails, StorageFull where it is full.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,15 +19,25 @@ class StoredManifest:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedManifest:
+    """A manifest where it is, with the tags that name it. `fresh_at` is when it was pushed last, or a tag of it moved to another."""
+
+    repository: Repository
+    manifest: StoredManifest
+    tags: tuple[Tag, ...]
+    fresh_at: float
+
+
 class ManifestStore(Protocol):
     async def put(self, repository: Repository, manifest: StoredManifest, tag: Tag | None) -> None:
-        """Durably keep `manifest`; `tag` names it from now on."""
+        """Durably keep `manifest`; `tag` names it from now on. Both it and what `tag` named before are fresh."""
         ...
 
     async def get(self, repository: Repository, reference: Tag | Digest) -> StoredManifest | None: ...
 
     async def missing(self, repository: Repository, digests: Sequence[Digest]) -> list[Digest]:
-        """Those of `digests` that the repository does not have."""
+        """Those of `digests` that the repository does not have. The others are fresh from now on: a push counts on them."""
         ...
 
     async def delete(self, repository: Repository, reference: Tag | Digest) -> bool:
@@ -36,6 +46,14 @@ class ManifestStore(Protocol):
 
     async def tags(self, repository: Repository) -> list[Tag] | None:
         """In tag_order; None where nothing was ever pushed there."""
+        ...
+
+    def listed(self, repository: Repository | None = None) -> AsyncIterator[ListedManifest]:
+        """All manifests, or one repository's, in no order; what changes meanwhile may be there or not."""
+        ...
+
+    async def drop(self, repository: Repository, digest: Digest, fresh_at: float, tags: Sequence[Tag]) -> bool:
+        """Durably delete a manifest with its `tags`, unless it is fresher, has another tag, or is gone."""
         ...
 
     async def close(self) -> None:

@@ -9,8 +9,9 @@ from draas.lib import clock
 from draas.model.allocation import NodeId
 from draas.model.app import App, AppId
 from draas.model.certificate import Certificate
-from draas.model.job import Job, JobId
+from draas.model.job import Job, JobId, ProjectName
 from draas.model.node import Node
+from draas.model.registry import RegistryLogin
 from draas.store.store import (
     ANSWERS_KEPT_S,
     EVENTS_KEPT_S,
@@ -41,6 +42,7 @@ class Medium:
     keys: dict[str, Key] = field(default_factory=dict)
     tokens: dict[str, JoinToken] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
+    registries: dict[tuple[ProjectName, str], RegistryLogin] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
 
 
@@ -71,6 +73,7 @@ class MemoryStore:
             keys=sorted(medium.keys.values(), key=lambda key: (key.created_at, key.id)),
             tokens=sorted(medium.tokens.values(), key=lambda token: token.digest),
             certificates=sorted(medium.certificates.values(), key=lambda certificate: certificate.host),
+            registries=[login for _, login in sorted(medium.registries.items(), key=lambda item: item[0])],
             next_seq=medium.last_seq + 1,
             epoch=self._epoch,
             last_event=medium.last_event,
@@ -93,6 +96,7 @@ class MemoryStore:
         medium.keys.update({key.id: key for key in write.keys})
         medium.tokens.update({token.digest: token for token in write.tokens})
         medium.certificates.update({certificate.host: certificate for certificate in write.certificates})
+        medium.registries.update({(login.project, login.host): login for login in write.registries})
         medium.answers.update({answer.key: answer for answer in write.answers})
         medium.events += [
             NumberedEvent(number=number, event=event) for number, event in enumerate(plan.events, medium.last_event + 1)
@@ -108,6 +112,8 @@ class MemoryStore:
             medium.keys.pop(key_id, None)
         for host in write.gone_certificates:
             medium.certificates.pop(host, None)
+        for project_host in write.gone_registries:
+            medium.registries.pop(project_host, None)
         for digest in write.gone_tokens:
             medium.tokens.pop(digest, None)
         self._prune()
@@ -176,6 +182,7 @@ def matches(job: Job, match: JobFilter) -> bool:
     """Whether `match` lets `job` through."""
     return (
         match.project in (None, job.project)
+        and match.kind in (None, job.spec.kind)
         and match.state in (None, job.state)
         and match.name in (None, job.spec.name)
         and (match.node is None or any(match.node in (attempt.node_id, attempt.node_name) for attempt in job.attempts))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Connection, FromClause, func, select
 
 from draas.model.event import Event
-from draas.model.job import Job, JobId
+from draas.model.job import Job, JobId, JobKind
 from draas.store.chunks import chunks
 from draas.store.sql_failures import explain
 from draas.store.sql_schema import JOB_COLUMNS, answers, events, job_labels, job_nodes, job_specs, jobs
@@ -112,8 +112,8 @@ class _Matching:
     """What of the tables a filter needs.
 
     Without statistics SQLite cannot know which condition is the rare one, so it is decided here: the first of labels,
-    node, name, state, project is looked up in an index that is in the order of `seq`; the other conditions are checked
-    on each row that it gives.
+    node, name, kind (of builds, which are few), state, project, kind (of jobs) is looked up in an index that is in the
+    order of `seq`; the other conditions are checked on each row that it gives.
     """
 
     def __init__(self, match: JobFilter) -> None:
@@ -123,6 +123,7 @@ class _Matching:
         self._has_jobs = True
         self._add_side_tables(match)
         columns = [(jobs.c.name, match.name), (jobs.c.state, match.state), (jobs.c.project, match.project)]
+        columns.insert(1 if match.kind is JobKind.BUILD else 3, (jobs.c.kind, match.kind))
         asked = [(column, str(value)) for column, value in columns if value is not None]
         if asked and not self._has_jobs:
             self.source, self._has_jobs = self.with_jobs(), True

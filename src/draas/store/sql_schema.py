@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table
 
-REVISION = "0003"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
+REVISION = "0005"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
 Number = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes SQLite's rowid the key
 
 metadata = MetaData()
@@ -27,9 +27,11 @@ jobs = Table(
     Column("state", String, nullable=False),
     Column("settled_at", Double),  # when it finished; null as long as it is live
     Column("body", LargeBinary, nullable=False),
-    Index("ix_jobs_state", "state", "seq", "project"),
-    Index("ix_jobs_project", "project", "seq"),
-    Index("ix_jobs_name", "name", "seq"),
+    Column("kind", String, nullable=False, server_default="job"),
+    Index("ix_jobs_state", "state", "seq", "project", "kind"),
+    Index("ix_jobs_project", "project", "seq", "kind"),
+    Index("ix_jobs_name", "name", "seq", "kind"),
+    Index("ix_jobs_kind", "kind", "seq"),
     Index("ix_jobs_settled", "settled_at", "seq"),
 )
 
@@ -78,6 +80,15 @@ apps = Table(
 certificates = Table(
     "certificates",
     metadata,
+    Column("host", String, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# As with certificates, the password in `body` is sealed.
+registries = Table(
+    "registries",
+    metadata,
+    Column("project", String, primary_key=True),
     Column("host", String, primary_key=True),
     Column("body", LargeBinary, nullable=False),
 )

@@ -31,6 +31,7 @@ from draas.store.sql_schema import (
     jobs,
     keys,
     nodes,
+    registries,
     tokens,
 )
 from draas.store.sqlite import EXPECTED, connect_writer, transaction
@@ -40,6 +41,7 @@ from draas.store.stored import (
     decode_certificate,
     decode_job,
     decode_node,
+    decode_registry,
     decode_spec,
     decode_stored_job,
     encode_app,
@@ -47,6 +49,7 @@ from draas.store.stored import (
     encode_detail,
     encode_job,
     encode_node,
+    encode_registry,
     encode_spec,
 )
 
@@ -106,13 +109,16 @@ def _places(count: int) -> str:
     return f"({', '.join('?' * count)})"
 
 
-def upsert(table: Table, key: str) -> Batch:
+def upsert(table: Table, *key: str) -> Batch:
     """Insert, or replace all but the primary key where a row has the same `key`. The one place of SQLite's own dialect."""
     new = sqlite.insert(table).values({column.name: bindparam(column.name) for column in table.columns})
-    replaced = {column.name: new.excluded[column.name] for column in table.columns if not column.primary_key}
-    replaced.pop(key, None)
+    replaced = {
+        column.name: new.excluded[column.name]
+        for column in table.columns
+        if not column.primary_key and column.name not in key
+    }
     names = table.columns.keys()
-    return Batch(new.on_conflict_do_update(index_elements=[key], set_=replaced), names, _places(len(names)))
+    return Batch(new.on_conflict_do_update(index_elements=key, set_=replaced), names, _places(len(names)))
 
 
 def insert_new(table: Table) -> Batch:
@@ -143,6 +149,7 @@ MOVE_JOBS = _move("state", "body")  # names no column of ix_jobs_settled, which 
 SETTLE_JOBS = _move("state", "settled_at", "body")
 PUT_NODES, PUT_APPS = upsert(nodes, "id"), upsert(apps, "id")
 PUT_CERTIFICATES, DROP_CERTIFICATES = upsert(certificates, "host"), remove(certificates, "host")
+PUT_REGISTRIES, DROP_REGISTRIES = upsert(registries, "project", "host"), remove(registries, "project", "host")
 PUT_EVENTS = Batch(events.insert(), events.columns.keys(), _places(len(events.columns)))
 PUT_KEYS, PUT_TOKENS, PUT_ANSWERS = upsert(keys, "id"), upsert(tokens, "digest"), upsert(answers, "key")
 DROP_JOBS, DROP_SPECS = remove(jobs, "seq"), remove(job_specs, "seq")
@@ -255,6 +262,10 @@ class SqlWriter:
             certificates=[
                 decode_certificate(body) for (body,) in run(select(certificates.c.body).order_by(certificates.c.host))
             ],
+            registries=[
+                decode_registry(body)
+                for (body,) in run(select(registries.c.body).order_by(registries.c.project, registries.c.host))
+            ],
             next_seq=self._last_seq + 1,
             epoch=self._epoch,
             last_event=self._last_event,
@@ -276,7 +287,9 @@ class SqlWriter:
             known = self._live.get(job.id)
             state, settled_at, body = job.state.value, settled_at_of(job), encode_job(job)
             if known is None:
-                rows.new.append((job.seq, job.id, job.project, job.spec.name, state, settled_at, body))
+                rows.new.append(
+                    (job.seq, job.id, job.project, job.spec.name, state, settled_at, body, job.spec.kind.value)
+                )
                 rows.specs.append((job.seq, encode_spec(job.spec)))
                 rows.labels.extend((name, value, job.seq) for name, value in job.spec.labels.items())
             elif settled_at is None:
@@ -350,6 +363,10 @@ class SqlWriter:
         DROP_TOKENS.run(self._cursor, [(digest,) for digest in write.gone_tokens])
         PUT_CERTIFICATES.run(self._cursor, [(one.host, encode_certificate(one)) for one in write.certificates])
         DROP_CERTIFICATES.run(self._cursor, [(host,) for host in write.gone_certificates])
+        PUT_REGISTRIES.run(
+            self._cursor, [(login.project, login.host, encode_registry(login)) for login in write.registries]
+        )
+        DROP_REGISTRIES.run(self._cursor, write.gone_registries)
         PUT_ANSWERS.run(
             self._cursor,
             [(answer.key, answer.digest, answer.status, answer.body, answer.at) for answer in write.answers],

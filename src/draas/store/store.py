@@ -8,9 +8,10 @@ from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.event import Event
-from draas.model.job import Job, JobId, JobState
+from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan
+from draas.model.registry import RegistryLogin
 
 
 class StoreFailure(Exception):
@@ -43,7 +44,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinToken:
-    """A short-lived permission to join."""
+    """A short-lived permission to join, or (draas.server.sessions) to use the dashboard: its digest begins with the use."""
 
     digest: str
     expires_at: float
@@ -72,6 +73,8 @@ class Write:
     answers: Sequence[Answer] = ()
     certificates: Sequence[Certificate] = ()
     gone_certificates: Sequence[str] = ()  # by host
+    registries: Sequence[RegistryLogin] = ()
+    gone_registries: Sequence[tuple[ProjectName, str]] = ()  # by project and host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ class Snapshot:
     keys: Sequence[Key] = ()
     tokens: Sequence[JoinToken] = ()
     certificates: Sequence[Certificate] = ()
+    registries: Sequence[RegistryLogin] = ()
     next_seq: int = 1
     epoch: int = 1
     last_event: int = 0  # the number of the newest one
@@ -94,6 +98,7 @@ class JobFilter:
     """Every given field must match exactly; `labels` all of them; `node` a node's name or id of any attempt."""
 
     project: str | None = None
+    kind: JobKind | None = None
     state: JobState | None = None
     name: str | None = None
     node: str | None = None

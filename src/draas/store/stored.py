@@ -19,6 +19,7 @@ from draas.model.certificate import Certificate
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName
 from draas.model.node import Node
 from draas.model.probe import Served
+from draas.model.registry import RegistryLogin
 from draas.store.store import StoreFailure
 
 FORM = 1
@@ -77,6 +78,7 @@ _spec = msgspec.msgpack.Decoder(JobSpec)
 _node = msgspec.msgpack.Decoder(Node)
 _app = msgspec.msgpack.Decoder(App)
 _certificate = msgspec.msgpack.Decoder(Certificate)
+_registry = msgspec.msgpack.Decoder(RegistryLogin)
 _detail = msgspec.msgpack.Decoder(dict[str, str | int | float | bool | None])
 
 
@@ -99,6 +101,10 @@ def encode_app(app: App) -> bytes:
 
 def encode_certificate(certificate: Certificate) -> bytes:
     return _MARK + _encode(certificate)
+
+
+def encode_registry(login: RegistryLogin) -> bytes:
+    return _MARK + _encode(login)
 
 
 def encode_detail(detail: Mapping[str, Any]) -> bytes:
@@ -153,6 +159,11 @@ def decode_app(body: bytes) -> App:
 def decode_certificate(body: bytes) -> Certificate:
     """Raises StoreFailure for a newer form and for what is no certificate."""
     return _decode(_certificate, body)
+
+
+def decode_registry(body: bytes) -> RegistryLogin:
+    """Raises StoreFailure for a newer form and for what is no login."""
+    return _decode(_registry, body)
 
 
 def decode_detail(body: bytes) -> Mapping[str, str | int | float | bool | None]:

@@ -12,7 +12,8 @@ from draas.model.resources import MIB, Resources
 from draas.server.access import make_key
 from draas.server.api.app import Link, create_app
 from draas.server.api.config import ApiConfig
-from draas.server.registry.entry import Images
+from draas.server.registry.images import Images
+from draas.server.services.images import ImageCare
 from draas.store.store import Key, Role, Write
 from draas.testing.fake_controller import FakeController
 from draas.testing.serving import serve
@@ -35,12 +36,15 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def serve_api(
-    config: ApiConfig | None = None, link: Link | None = None, images: Images | None = None
+    config: ApiConfig | None = None,
+    link: Link | None = None,
+    images: Images | None = None,
+    care: ImageCare | None = None,
 ) -> AsyncIterator[Served]:
     """Start it, stop it."""
     controller = FakeController()
     secrets = {role: await put_key(controller, role) for role in ROLES}
-    async with serve(create_app(controller, config or ApiConfig(beat_s=0.1), link, images)) as url:
+    async with serve(create_app(controller, config or ApiConfig(beat_s=0.1), link, images, care)) as url:
         yield Served(controller=controller, url=url, secrets=secrets)
 
 

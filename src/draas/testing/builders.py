@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from draas.model.allocation import Allocation, AllocationId, Desired, NodeId
+from draas.model.build import BuildSpec, Built
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobSpec, JobState, ProjectName, RuntimeName
 from draas.model.node import Facts, Image, Load, Node, NodeState, RuntimeInfo
 from draas.model.probe import Probe
@@ -28,6 +30,7 @@ def some_facts(
     runtimes = (
         RuntimeInfo(name=RuntimeName.DOCKER, available=True),
         RuntimeInfo(name=RuntimeName.PROCESS, available=host_jobs),
+        RuntimeInfo(name=RuntimeName.BUILD, available=True),
     )
     return Facts(
         arch=arch,
@@ -77,6 +80,7 @@ def a_spec(
     image: str | None = None,
     runtime: RuntimeName = RuntimeName.DOCKER,
     constraints: tuple[str, ...] = (),
+    architectures: tuple[str, ...] = (),
     needs: tuple[str, ...] = (),
     retries: int = 0,
     timeout_s: float | None = None,
@@ -89,12 +93,46 @@ def a_spec(
         runtime=runtime,
         priority=priority,
         constraints=constraints,
+        architectures=architectures,
         needs=tuple(JobId(need) for need in needs),
         retries=retries,
         timeout_s=timeout_s,
         exclusive=exclusive,
         resources=Resources(cpu_millis=cpu, memory_bytes=memory, gpus=gpus),
     )
+
+
+def a_build_spec(
+    repository: str = "default/shop",
+    *,
+    arch: str | None = None,
+    retries: int = 0,
+    sealed_secrets: Mapping[str, bytes] | None = None,
+    source: str | None = None,
+    args: Mapping[str, str] | None = None,
+) -> JobSpec:
+    """A build of one core, from git where no source is given."""
+    return JobSpec(
+        command=(),
+        name=repository.partition("/")[2],
+        runtime=RuntimeName.BUILD,
+        retries=retries,
+        timeout_s=1800,
+        constraints=(f"node.arch == {arch}",) if arch is not None else (),
+        build=BuildSpec(
+            repository=Repository(repository),
+            source=Digest(source) if source is not None else None,
+            git="" if source is not None else "https://example.org/shop.git",
+            platform=f"linux/{arch}" if arch is not None else "",
+            sealed_secrets=sealed_secrets or {},
+            args=args or {},
+        ),
+    )
+
+
+def an_image_of(repository: str = "default/shop") -> Built:
+    """What a build made."""
+    return Built(image=f"draas.internal/{repository}@sha256:{'1' * 64}", platform="linux/amd64")
 
 
 def a_job(
@@ -108,6 +146,7 @@ def a_job(
     image: str | None = None,
     runtime: RuntimeName = RuntimeName.DOCKER,
     constraints: tuple[str, ...] = (),
+    architectures: tuple[str, ...] = (),
     queued_at: float = NOW,
     ready_at: float = 0.0,
     on: str | None = None,
@@ -133,6 +172,7 @@ def a_job(
             image=image,
             runtime=runtime,
             constraints=constraints,
+            architectures=architectures,
         ),
         state=state,
         created_at=queued_at,

@@ -99,6 +99,11 @@ class PrivateEngine:
         thread.join()
         return made[0]
 
+    def program_inside(self, *words: str) -> list[str]:
+        """`words` as a command that runs in the engine's network, where a registry of a test is reached by its loopback address."""
+        assert self._holder is not None
+        return ["nsenter", "-t", str(self._holder.pid), "--net", "--", *words]
+
     @contextmanager
     def inside(self) -> Iterator[None]:
         """Within the block this thread opens its sockets in the engine's network: where an agent beside it would, and reach its containers."""

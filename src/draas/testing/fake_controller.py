@@ -4,25 +4,32 @@ It keeps what the API relies on: idempotency with digests, events with numbers, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import replace
 
 from draas.lib import clock
 from draas.lib.sealing import KEY_BYTES, Sealer
 from draas.model.allocation import Allocation, AllocationId, AllocationState, Cause, Desired, NodeId, Observed
 from draas.model.app import App
+from draas.model.build import Built
 from draas.model.certificate import Certificate
+from draas.model.cluster import Cluster
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, PatchNode, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, NotFound, Unavailable
 from draas.model.event import Event
 from draas.model.explanation import Explanation, Verdict
+from draas.model.image_name import Digest, Repository
 from draas.model.job import JOB_ENDS, Job, JobId, JobState, RuntimeName
 from draas.model.node import Node, NodeState
+from draas.model.node_rights import NodeRights, node_rights
+from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
+from draas.server.services.registries import Registries
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_apps import FakeApps
@@ -45,6 +52,7 @@ class FakeController:
         self._tokens: dict[str, JoinToken] = {}
         self.sealer = Sealer(bytes(KEY_BYTES))
         self._certificates: dict[str, Certificate] = {}
+        self._registries = Registries()
         self._answers: dict[str, tuple[str, Reply]] = {}
         self._events: list[NumberedEvent] = []
         self._changed = asyncio.Condition()
@@ -129,6 +137,9 @@ class FakeController:
         more = len(items) > limit
         return Page(items=items[:limit], next=items[limit - 1].seq if more else None, total=len(found))
 
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        return sources_in_use(Cluster(job for job in self._jobs.values() if job.live)).keys()
+
     async def explain(self, id: JobId) -> Explanation:
         job = await self.job(id)
         verdicts = tuple(
@@ -149,6 +160,10 @@ class FakeController:
     def default_runtime(self) -> RuntimeName:
         return default_runtime(self._nodes.values())
 
+    def node_rights(self, node: NodeId) -> NodeRights:
+        cluster = Cluster(jobs=self._jobs.values(), nodes=self._nodes.values(), apps=self.apps_now.all)
+        return node_rights(cluster, node)
+
     def reserved(self, node: Node) -> Resources:
         held = [job.spec.resources for job in self._jobs.values() if job.current and job.current.node_id == node.id]
         return sum(held, NOTHING)
@@ -165,12 +180,19 @@ class FakeController:
         self._certificates.update({one.host: one for one in write.certificates})
         for host in write.gone_certificates:
             self._certificates.pop(host, None)
+        self._registries.learn(write)
 
     def certificates(self) -> Sequence[Certificate]:
         return sorted(self._certificates.values(), key=lambda one: one.host)
 
+    def registries(self) -> Sequence[RegistryLogin]:
+        return self._registries.all()
+
     def key(self, digest: str) -> Key | None:
         return next((key for key in self._keys.values() if key.digest == digest), None)
+
+    def key_with_id(self, id: str) -> Key | None:
+        return self._keys.get(id)
 
     def keys(self) -> Sequence[Key]:
         return list(self._keys.values())
@@ -217,22 +239,24 @@ class FakeController:
             assigned_at=clock.now(),
             observed=Observed(state=AllocationState.RUNNING, started_at=clock.now()),
         )
-        await self._put(replace(job, state=JobState.RUNNING, attempts=(*job.attempts, attempt)), "job.running")
+        await self._put(replace(job, state=JobState.RUNNING, attempts=(*job.attempts, attempt)), "running")
         return attempt.id
 
-    async def finish(self, id: JobId, exit_code: int = 0, *, again: bool = False) -> None:
-        """The running attempt ends; with `again` the job is queued for another one."""
+    async def finish(self, id: JobId, exit_code: int = 0, *, again: bool = False, built: Built | None = None) -> None:
+        """The running attempt ends; with `again` the job is queued for another one. `built` is what a build made."""
         job = await self.job(id)
         last = job.attempts[-1]
         state = AllocationState.SUCCEEDED if exit_code == 0 else AllocationState.FAILED
         cause = Cause.NONE if exit_code == 0 else Cause.EXIT
-        seen = replace(last.observed, state=state, cause=cause, exit_code=exit_code, finished_at=clock.now())
+        seen = replace(
+            last.observed, state=state, cause=cause, exit_code=exit_code, finished_at=clock.now(), built=built
+        )
         ended = JobState.SUCCEEDED if exit_code == 0 else JobState.FAILED
         after = JobState.QUEUED if again else ended
         await self.logs.close_output(last.id)
         attempts = (*job.attempts[:-1], last.observe(seen))
         at = None if again else clock.now()
-        await self._put(replace(job, state=after, attempts=attempts, finished_at=at), f"job.{after}")
+        await self._put(replace(job, state=after, attempts=attempts, finished_at=at), after)
 
     async def place(self, name: str, node: Node) -> Replica:
         """A replica of the app's newest release is assigned to `node`."""
@@ -272,13 +296,13 @@ class FakeController:
                 job = await self.job(command.id)
                 if not job.ended:
                     raise Conflict(f"job {job.id} is {job.state}: only an ended job can be retried")
-                return (await self._put(replace(job, state=JobState.QUEUED, finished_at=None), "job.queued"),), ()
+                return (await self._put(replace(job, state=JobState.QUEUED, finished_at=None), "queued"),), ()
             case DeleteJob():
                 job = await self.job(command.id)
                 if job.live:
                     raise Conflict(f"job {job.id} is {job.state}: cancel it first")
                 del self._jobs[job.id]
-                await self._tell("job.deleted", job.id, job.project)
+                await self._tell(f"{job.spec.kind}.deleted", job.id, job.project)
                 return (job,), ()
             case PatchNode():
                 return (), (await self._patch(command),)
@@ -297,7 +321,7 @@ class FakeController:
             made.append(job)
             self._jobs[id] = job
         for job in made:
-            self._events.append(_numbered(len(self._events) + 1, f"job.{job.state}", job.id, job.project))
+            self._events.append(_numbered(len(self._events) + 1, f"{job.spec.kind}.{job.state}", job.id, job.project))
         async with self._changed:
             self._changed.notify_all()
         return made
@@ -313,7 +337,7 @@ class FakeController:
             attempts = (*attempts[:-1], replace(current, desired=Desired.STOP, observed=stopped))
             await self.logs.close_output(current.id)
         cancelled = replace(job, state=JobState.CANCELLED, attempts=attempts, finished_at=clock.now())
-        return await self._put(cancelled, "job.cancelled")
+        return await self._put(cancelled, "cancelled")
 
     async def _patch(self, command: PatchNode) -> Node:
         node = self._nodes[command.id]
@@ -325,9 +349,9 @@ class FakeController:
         await self._tell(f"node.{patched.state}", node.id)
         return patched
 
-    async def _put(self, job: Job, kind: str) -> Job:
+    async def _put(self, job: Job, verb: str) -> Job:
         self._jobs[job.id] = job
-        await self._tell(kind, job.id, job.project)
+        await self._tell(f"{job.spec.kind}.{verb}", job.id, job.project)
         return job
 
     async def _tell(self, kind: str, subject: str, project: str = "") -> None:

@@ -13,8 +13,13 @@ from draas.server.http import PatientProtocol
 
 
 @contextlib.asynccontextmanager
-async def serve(app: Callable[..., Awaitable[Any]], tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Yields the URL at which `app` answers; https with `tls`. The socket listens at once, so nobody needs to wait."""
+async def serve(
+    app: Callable[..., Awaitable[Any]], tls: ssl.SSLContext | None = None, port: int = 0
+) -> AsyncIterator[str]:
+    """Yields the URL at which `app` answers; https with `tls`. The socket listens at once, so nobody needs to wait.
+
+    `port`: where it is to be found again after a restart; 0 is a free one.
+    """
     config = uvicorn.Config(
         app,
         http=PatientProtocol,
@@ -27,7 +32,7 @@ async def serve(app: Callable[..., Awaitable[Any]], tls: ssl.SSLContext | None =
     config.load()
     config.ssl = tls
     server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     async with Tasks("serving") as tasks:
         running = tasks.spawn(server.serve(sockets=[listening]), "uvicorn")

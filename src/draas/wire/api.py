@@ -4,9 +4,9 @@ Everything is strict (no "1" for 1, no true for 1), every size is bounded, an un
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
@@ -28,6 +28,7 @@ MAX_TTL_S = 366 * 24 * 3600
 PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 IMAGE = r"^[^\x00-\x20\x7f]+$"
 NO_NUL = r"^[^\x00]*$"
+NO_COLON = r"^[^\x00-\x1f\x7f:]*$"
 ENV_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 LABEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -36,6 +37,7 @@ TOLD = {
     PRINTABLE: "must not have control characters",
     IMAGE: "must be an image reference without blanks, for example python:3.12-slim",
     NO_NUL: "must not have NUL characters",
+    NO_COLON: "must not have colons or control characters",
     ENV_NAME: "is no name of an environment variable: letters, digits and _, not starting with a digit",
     LABEL_NAME: "is no label name: letters, digits and . _ / -, starting with a letter or digit",
     HOST_NAME: "is no name: letters, digits and . _ -, starting with a letter or digit",
@@ -201,6 +203,20 @@ class KeyBody(Body):
     ttl_s: float | None = Field(None, ge=1, le=MAX_TTL_S)
 
 
+class SessionBody(Body):
+    """A key, or the token of a one-time sign-in link: one of the two."""
+
+    key: str | None = Field(None, min_length=1, max_length=512)
+    token: str | None = Field(None, min_length=1, max_length=512)
+
+    @model_validator(mode="after")
+    def check_one(self) -> Self:
+        """Not both, not none."""
+        if (self.key is None) == (self.token is None):
+            raise PydanticCustomError("session", "must have either key or token")
+        return self
+
+
 class CertificateBody(Body):
     """A certificate for a host, both in PEM. The key is kept encrypted and is never shown again."""
 
@@ -208,6 +224,14 @@ class CertificateBody(Body):
         min_length=1, max_length=131_072, description="the host's certificate, then its issuers' in order"
     )
     key: str = Field(min_length=1, max_length=32_768, description="the private key, without a passphrase")
+
+
+class RegistryBody(Body):
+    """A login to a registry. The password (or access token) is kept encrypted and is never shown again."""
+
+    username: Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=NO_COLON)]  # RFC 7617
+    password: Annotated[str, StringConstraints(min_length=1, max_length=8192, pattern=NO_NUL)]
+    project: ProjectText | None = Field(None, description="default: the key's own, or `default`")
 
 
 class EmptyBody(Body):

@@ -103,6 +103,7 @@ OptionalCommand = Annotated[
     PlainValidator(_check_optional_command),
     WithJsonSchema({"anyOf": [*COMMAND_SCHEMA["anyOf"], {"type": "null"}]}),
 ]
+# The API takes no `build`, whatever is in it; draas.wire.app_schema has its fields.
 _BUILD_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 
 
@@ -210,12 +211,24 @@ class HttpsBody(Body):
     redirect: bool = Field(False, description="send those who come by http:// to https://")
 
 
+class AppBuildBody(Body):
+    """How the image is made, of draas.yaml alone: a source, as text, or with fields. The command line builds before it puts the app."""
+
+    context: str = Field(".", max_length=2048, description="a folder or an archive beside the file, or a git URL")
+    dockerfile: str | None = Field(None, max_length=1024, description="its path in the source; default: found, or made")
+    args: dict[EnvName, EnvValue] = Field(default={}, max_length=200, description="build arguments")
+    target: str | None = Field(None, max_length=128, description="the stage to stop at")
+
+
 class AppBody(Body):
-    """An app: draas.yaml has the same fields. `app` (the name) and `image` are required; in the API the name stands in the path."""
+    """An app: draas.yaml has the same fields. `app` (the name) and one of `image` and `build` are required; in the API the name stands in
+    the path, and there is no `build`."""
 
     app: AppName | None = Field(None, description="the name: lower-case letters, digits and hyphens")
     image: Reference | None = Field(None, description="a tag is resolved to a digest once, at the deploy")
-    build: Annotated[Any, WithJsonSchema(_BUILD_SCHEMA)] = Field(None, description="not yet: give `image`")
+    build: Annotated[Any, WithJsonSchema(_BUILD_SCHEMA)] = Field(
+        None, description="in draas.yaml, in place of `image`: the folder that is built, such as `.`, or fields"
+    )
     port: int | None = Field(
         None, ge=1, le=65535, description="where it listens inside the container; without one it serves nothing"
     )
@@ -347,11 +360,14 @@ def _autoscale(given: AutoscaleBody | None) -> Autoscale | None:
     )
 
 
+_NO_BUILD = "is for draas.yaml and the command line, which build first: over the API, POST /api/builds, then give the build's image as image"
+
+
 def _faults_between(body: AppBody) -> list[Fault]:
     """Fields that must be given, must not be given together, or make no sense without another."""
     faults = []
     if body.build is not None:
-        faults.append(Fault("build", "is not possible yet: build the image yourself and give its name as image"))
+        faults.append(Fault("build", _NO_BUILD))
     elif body.image is None:
         faults.append(Fault("image", "is required, for example nginx:1.25"))
     faults += [Fault(f"secrets[{at}]", "names no secret: there are none yet") for at in range(len(body.secrets))]

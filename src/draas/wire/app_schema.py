@@ -2,11 +2,16 @@
 
 from typing import Any
 
-from draas.wire.app_body import AppBody
+from draas.wire.app_body import AppBody, AppBuildBody
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def app_schema() -> dict[str, Any]:
     """Of one app in draas.yaml. It lets through what only several fields together make wrong."""
-    return {"$schema": DIALECT, **AppBody.model_json_schema(), "title": "draas.yaml", "required": ["app", "image"]}
+    schema = AppBody.model_json_schema()
+    name = AppBuildBody.__name__
+    schema["$defs"][name] = AppBuildBody.model_json_schema()
+    schema["properties"]["build"]["anyOf"].insert(1, {"$ref": f"#/$defs/{name}"})
+    either = [{"required": [one], "properties": {one: {"not": {"type": "null"}}}} for one in ("image", "build")]
+    return {"$schema": DIALECT, **schema, "title": "draas.yaml", "required": ["app"], "oneOf": either}

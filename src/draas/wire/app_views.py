@@ -166,6 +166,7 @@ class PlanView(TypedDict):
     """What a PUT of the same body would do: create, update or none; `release`: as a new release, `restarts`: in new containers."""
 
     app: str
+    project: str
     action: str
     release: bool
     restarts: bool

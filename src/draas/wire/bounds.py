@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from draas.model.allocation import Observed
+from draas.model.build import MAX_DOCKERFILE_BYTES, Built
 from draas.model.node import Facts, Load
 from draas.model.probe import Served
 from draas.model.resources import Resources
@@ -13,6 +14,7 @@ MAX_COUNT = 2**53  # bytes and the like: exact in JSON, and far from the 64 bits
 MAX_TIME = 253_402_300_799.0  # the last second of the year 9999
 MAX_TEXT = 16 * 1024
 MAX_ENTRIES = 10_000
+MAX_PUSHED = 100  # names of one image
 
 
 def in_bounds(message: FromAgent) -> bool:
@@ -43,6 +45,17 @@ def _observed(seen: Observed) -> bool:
         and (seen.log_bytes is None or _count(seen.log_bytes))
         and len(seen.image) <= MAX_TEXT
         and (seen.served is None or _served(seen.served))
+        and (seen.built is None or _built(seen.built))
+    )
+
+
+def _built(seen: Built) -> bool:
+    return (
+        _texts((seen.image, seen.platform, seen.kind, *seen.pushed))
+        and len(seen.pushed) <= MAX_PUSHED
+        and len(seen.dockerfile) <= MAX_DOCKERFILE_BYTES
+        and _count(seen.size_bytes)
+        and (seen.port is None or 0 < seen.port < 65536)
     )
 
 

@@ -267,6 +267,23 @@ class CertificateList(TypedDict):
     total: int
 
 
+class RegistryView(TypedDict):
+    """A project's login to a registry, without its password."""
+
+    host: str
+    username: str
+    project: str
+    created_at: str
+
+
+class RegistryList(TypedDict):
+    """Logins, by project and host."""
+
+    items: list[RegistryView]
+    next: str | None
+    total: int
+
+
 class EventView(TypedDict):
     """Something that happened; `kind` is noun.verb, `subject` the object's id."""
 
@@ -296,6 +313,22 @@ class LogLineView(LinePart):
     """One line of an attempt's output."""
 
     attempt: int
+
+
+class SessionView(TypedDict):
+    """Who asks. `role` and `key` (its name) are null where nobody is signed in; `project` also where the key is for all.
+
+    `is_open`: no key is needed from this machine. `url` is where other machines reach the controller.
+    """
+
+    signed_in: bool
+    role: str | None
+    project: str | None
+    key: str | None
+    is_open: bool
+    version: str
+    url: str
+    last_event: int
 
 
 class HealthView(TypedDict):

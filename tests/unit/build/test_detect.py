@@ -206,7 +206,7 @@ def test_an_archive_with_one_folder_is_that_folder() -> None:
         ({"README.md": ""}, "nothing that can be built was recognised: add a Dockerfile", "package.json (Node)"),
         ({}, "nothing that can be built", "go.mod (Go)"),
         (
-            {"a/Dockerfile": "", "b/Dockerfile": "", "x": ""},
+            {"a/Dockerfile": "FROM a", "b/Dockerfile": "FROM b", "x": ""},
             r"several .*\(a/Dockerfile, b/Dockerfile\): name the folder",
             "",
         ),

@@ -136,3 +136,18 @@ def test_what_unpacks_is_what_was_there(files: dict[str, tuple[bytes, bool]]) ->
         }
         assert out == {**kept, ".dockerignore": (b"", False)}
         assert packed(into) == packed(folder)
+
+
+def test_modes_are_the_same_under_any_umask(tmp_path: Path) -> None:
+    """What is built of it is read by programs that are nobody in particular."""
+    folder = tmp_path / "shop"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/run").touch(0o700)
+    (folder / "index.html").touch(0o600)
+    before = os.umask(0o077)
+    try:
+        unpack(io.BytesIO(b"".join(pack(folder))), tmp_path / "into")
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in (tmp_path / "into").rglob("*")}
+    assert modes == {"bin": "0o755", "run": "0o755", "index.html": "0o644"}

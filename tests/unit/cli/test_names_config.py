@@ -1,4 +1,4 @@
-"""What the controller and an agent are told of names and certificates: what is taken, and the one line where it cannot be."""
+"""What the controller and an agent are told of names, certificates and Docker Hub: what is taken, and the one line where it cannot be."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pytest
 from draas.cli.agent import agent_config
 from draas.cli.server import server_config
 from draas.server.acme.client import LETS_ENCRYPT
-from draas.server.config import AcmeConfig
+from draas.server.config import AcmeConfig, DockerHub
 
 
 @pytest.fixture(autouse=True)
@@ -19,6 +19,10 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         "DRAAS_ACME_DIRECTORY",
         "DRAAS_DNS_PORT",
         "DRAAS_DNS_FORWARD",
+        "DOCKER_HUB_PUSH",
+        "DOCKER_USERNAME",
+        "DOCKER_PASSWORD",
+        "DOCKER_HUB_REGISTRY",
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("DRAAS_DATA_DIR", str(tmp_path))
@@ -77,3 +81,57 @@ def test_dns() -> None:
         agent_config({"dns_port": "0"})
     with pytest.raises(click.UsageError, match="--dns-forward: 'router' is no IP address; give one, or system"):
         agent_config({"dns_forward": "router"})
+
+
+# --- Docker Hub ---
+
+HUSH = "hush-hush"
+
+
+def put(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("push", "on"),
+    [("true", True), ("1", True), ("YES", True), ("false", False), ("0", False), ("no", False), ("", False)],
+)
+def test_docker_hub_is_pushed_to_where_that_is_on(monkeypatch: pytest.MonkeyPatch, push: str, on: bool) -> None:
+    put(monkeypatch, DOCKER_HUB_PUSH=push, DOCKER_USERNAME="me", DOCKER_PASSWORD=HUSH)
+    assert server_config({}).docker_hub == (DockerHub(username="me", password=HUSH) if on else None)
+    assert HUSH not in repr(server_config({}))
+
+
+def test_docker_hub_by_variable_and_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put(monkeypatch, DOCKER_USERNAME="me", DOCKER_PASSWORD=HUSH)
+    assert server_config({}).docker_hub is None  # an account alone means nothing
+    file = tmp_path / "controller.toml"
+    file.write_text('docker_hub_push = true\ndocker_username = "filed"\ndocker_hub_registry = "Mirror.example:5000"\n')
+    told = {"config": str(file)}
+    mirror = DockerHub(username="me", password=HUSH, registry="mirror.example:5000")
+    assert server_config(told).docker_hub == mirror
+    put(monkeypatch, DOCKER_HUB_REGISTRY="index.docker.io", DOCKER_USERNAME="")
+    assert server_config(told).docker_hub == DockerHub(username="filed", password=HUSH)
+    put(monkeypatch, DOCKER_HUB_PUSH="no")
+    assert server_config(told).docker_hub is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"DOCKER_HUB_PUSH": "maybe"}, "DOCKER_HUB_PUSH must be true, false, 1, 0, yes, no, not 'maybe'"),
+        ({"DOCKER_PASSWORD": ""}, "DOCKER_HUB_PUSH is on: set DOCKER_PASSWORD as well, or DOCKER_HUB_PUSH=false"),
+        ({"DOCKER_USERNAME": ""}, "set DOCKER_USERNAME as well"),
+        ({"DOCKER_USERNAME": "", "DOCKER_PASSWORD": ""}, "set DOCKER_USERNAME and DOCKER_PASSWORD as well"),
+        ({"DOCKER_USERNAME": "me@example.org"}, "DOCKER_USERNAME must be the account's name"),
+        ({"DOCKER_HUB_REGISTRY": "https://hub"}, "DOCKER_HUB_REGISTRY: 'https://hub' is no registry"),
+    ],
+)
+def test_docker_hub_told_wrong(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str) -> None:
+    put(monkeypatch, **{"DOCKER_HUB_PUSH": "true", "DOCKER_USERNAME": "me", "DOCKER_PASSWORD": HUSH, **variables})
+    with pytest.raises(click.UsageError) as caught:
+        server_config({})
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert HUSH not in caught.value.message

@@ -21,6 +21,18 @@ class Checked:
         assert self.x
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Odd:
+    kind: str
+    old: str = ""
+    make: str = ""
+    same: str = ""
+
+
+def test_a_field_may_have_any_name() -> None:
+    assert replace(Odd(kind="a", old="b", make="c", same="d"), old="e") == Odd(kind="a", old="e", make="c", same="d")
+
+
 def test_only_what_is_named_changes() -> None:
     point = Point(x=1, y=2)
     assert replace(point, y=5) == Point(x=1, y=5)

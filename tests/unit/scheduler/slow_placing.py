@@ -60,6 +60,7 @@ class SlowPlacing:
             and (not node.load.disk_total_bytes or node.load.disk_used_bytes / node.load.disk_total_bytes < 0.95)
             and any(info.name == job.spec.runtime and info.available for info in node.facts.runtimes)
             and all(parse_constraint(text).holds(node) for text in job.spec.constraints)
+            and (not job.spec.architectures or node.facts.arch in job.spec.architectures)
             and all(want <= has for want, has in zip(need_of(job), capacity_of(node), strict=True))
         ]
 
@@ -145,7 +146,7 @@ def capacity_of(node: Node) -> Need:
 
 
 def shape_of(job: Job) -> object:
-    return (job.spec.resources, job.spec.runtime, job.spec.constraints)
+    return (job.spec.resources, job.spec.runtime, job.spec.constraints, job.spec.architectures)
 
 
 def group_of(job: Job) -> object:

@@ -52,6 +52,8 @@ def test_a_job_that_only_lacks_room_is_told_how_much_is_free(cluster: SmallClust
         ({"constraints": ("node.arch == arm64",)}, "needs arch arm64, has amd64"),
         ({"constraints": ("node.labels.disk in ssd, nvme",)}, "needs label disk ssd or nvme, has none"),
         ({"constraints": ("node.os != linux",)}, "needs os not linux, has linux"),
+        ({"architectures": ("arm64",)}, "image is built for arm64, this node is amd64"),
+        ({"architectures": ("arm64", "s390x")}, "image is built for arm64 and s390x, this node is amd64"),
         ({"runtime": RuntimeName.PROCESS}, "host jobs are not allowed there"),
     ],
 )

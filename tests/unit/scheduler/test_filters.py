@@ -1,5 +1,7 @@
 """Whether a node can take a job at all; what can take it lacks nothing, what lacks something cannot."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,8 +34,24 @@ def test_a_disk_that_was_not_measured_is_not_full() -> None:
 
 
 @pytest.mark.parametrize("roles", [("worker",), ("worker", "builder"), ("builder",), ()])
-def test_only_workers_take_jobs(roles: tuple[str, ...]) -> None:
-    assert is_usable(a_node(roles=roles)) == ("worker" in roles)
+def test_only_workers_take_jobs_and_only_builders_builds(roles: tuple[str, ...]) -> None:
+    node = a_node(roles=roles)
+    assert can_run(RuntimeName.DOCKER, (), node) == ("worker" in roles)
+    assert can_run(RuntimeName.BUILD, (), node) == ("builder" in roles)
+
+
+def test_why_a_node_builds_nothing_is_said_in_words() -> None:
+    def lacks(node: Node, *constraints: str) -> list[str]:
+        return fitness_lacks(Shape((0, 0, 0), RuntimeName.BUILD, constraints), node)
+
+    assert lacks(a_node(roles=("worker",))) == ["it builds no images: its roles are worker"]
+    node = a_node(roles=("builder",))
+    assert lacks(node) == []
+    without = tuple(replace(one, available=False, missing="install docker-buildx") for one in node.facts.runtimes)
+    unable = replace(node, facts=replace(node.facts, runtimes=without))
+    assert lacks(unable) == ["it builds no images: install docker-buildx"]
+    assert lacks(node, "node.arch == arm64") == ["builds for arm64, this node is amd64"]
+    assert lacks(node, "node.labels.disk == ssd") == ["needs label disk ssd, has none"]
 
 
 @given(
@@ -45,13 +63,19 @@ def test_only_workers_take_jobs(roles: tuple[str, ...]) -> None:
         st.sampled_from(["node.arch == amd64", "node.labels.disk == ssd", "node.name != alpha", "gibberish"]),
         max_size=3,
     ),
+    architectures=st.sampled_from([(), ("amd64",), ("arm64", "s390x"), ("386",)]),
 )
 def test_what_can_run_lacks_nothing_and_what_cannot_says_why(
-    runtime: RuntimeName, host_jobs: bool, arch: str, labels: dict[str, str], constraints: list[str]
+    runtime: RuntimeName,
+    host_jobs: bool,
+    arch: str,
+    labels: dict[str, str],
+    constraints: list[str],
+    architectures: tuple[str, ...],
 ) -> None:
     node: Node = a_node(arch=arch, labels=labels, host_jobs=host_jobs)
-    lacks = fitness_lacks(Shape((0, 0, 0), runtime, tuple(constraints)), node)
-    assert can_run(runtime, tuple(constraints), node) == (not lacks)
+    lacks = fitness_lacks(Shape((0, 0, 0), runtime, tuple(constraints), architectures), node)
+    assert can_run(runtime, tuple(constraints), node, architectures) == (not lacks)
 
 
 amounts = st.builds(

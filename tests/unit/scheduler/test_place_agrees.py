@@ -55,6 +55,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[Node], list[Job], int]:
                     [(), (), (), ("node.arch == amd64",), ("node.labels.disk != ssd",), ("node.name in alpha, echo",)]
                 )
             ),
+            "architectures": draw(
+                st.sampled_from([(), (), (), ("amd64",), ("arm64",), ("amd64", "arm64"), ("s390x",)])
+            ),
             "queued_at": NOW - draw(st.sampled_from([0.0, 59.0, 61.0, 700.0, 1000.0, 9000.0])),
             "ready_at": draw(st.sampled_from([0.0, 0.0, NOW, NOW + 1])),
         }

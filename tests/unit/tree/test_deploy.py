@@ -13,6 +13,7 @@ SETTINGS = {
     "DRAAS_URL", "DRAAS_KEY", "DRAAS_DATA_DIR", "DRAAS_DATABASE_URL", "DRAAS_LISTEN", "DRAAS_ADMIN_KEY", "DRAAS_TLS",
     "DRAAS_JOIN_TOKEN", "DRAAS_NODE_NAME", "DRAAS_NODE_CPUS", "DRAAS_NODE_MEMORY_MB", "DRAAS_ADVERTISE", "DOCKER_HOST",
     "DRAAS_APPS_DOMAIN", "DRAAS_ACME_EMAIL",
+    "DOCKER_HUB_PUSH", "DOCKER_USERNAME", "DOCKER_PASSWORD", "DOCKER_HUB_REGISTRY",
 }  # fmt: skip
 
 
@@ -20,7 +21,9 @@ SETTINGS = {
 def test_examples_name_settings_that_exist_and_hold_no_secret(file: str) -> None:
     settings = dict(re.findall(r"^#?([A-Z_]+)=(.*)$", (DEPLOY / file).read_text(), re.MULTILINE))
     assert settings.keys() - SETTINGS == set()
-    assert {name: value for name, value in settings.items() if name.endswith(("KEY", "TOKEN")) and value} == {}
+    assert {
+        name: value for name, value in settings.items() if name.endswith(("KEY", "TOKEN", "PASSWORD")) and value
+    } == {}
 
 
 @pytest.mark.parametrize(("unit", "command"), [("draas-agent", "draas agent"), ("draas-controller", "draas server")])

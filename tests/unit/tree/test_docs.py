@@ -1,6 +1,7 @@
 """The pages that code can check: made from tables, complete, and with no link into nowhere."""
 
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -33,8 +34,18 @@ def test_every_dependency_has_its_reason() -> None:
     asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
     names = {re.split(r"[^A-Za-z0-9._-]", text, maxsplit=1)[0] for text in asked}
     page = (ROOT / "docs" / "internals" / "dependencies.md").read_text()
-    told = set(re.findall(r"^\| `([^`]+)` \| \S", page, re.MULTILINE))
+    of_web = page.partition("## Of the dashboard")[2].partition("\n## ")[0]
+    told = set(re.findall(r"^\| `([^`]+)` \| \S", page.replace(of_web, ""), re.MULTILINE))
     assert told == names
+    web = json.loads((ROOT / "web" / "package.json").read_text())
+    rows = re.findall(r"^\| (`[^|]+) \| \S", of_web, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    wanted = {
+        name if not name.startswith("@types/") else "@types/…"
+        for part in ("dependencies", "devDependencies")
+        for name in web[part]
+    }
+    assert named == wanted
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

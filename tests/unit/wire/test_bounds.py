@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from draas.model.allocation import AllocationId, AllocationState, Observed
+from draas.model.build import Built
 from draas.model.node import Facts, Image, Load
 from draas.model.resources import Resources
 from draas.wire.bounds import in_bounds
@@ -22,6 +23,9 @@ FACTS = Facts(capacity=Resources(cpu_millis=64_000, memory_bytes=2**40), labels=
     [
         {"started_at": 1e300}, {"started_at": NAN}, {"finished_at": -1.0}, {"finished_at": INFINITE}, {"exit_code": 2**63},
         {"peak_memory_bytes": 2**63}, {"cpu_s": NAN}, {"log_bytes": -1}, {"detail": "x" * 20_000},
+        {"built": Built(image="x" * 20_000, platform="")}, {"built": Built(image="i", platform="p", size_bytes=-1)},
+        {"built": Built(image="i", platform="p", dockerfile="x" * 70_000)}, {"built": Built(image="i", platform="p", port=0)},
+        {"built": Built(image="i", platform="p", pushed=("x",) * 101)},
     ],
 )  # fmt: skip
 def test_reports(wrong: dict) -> None:

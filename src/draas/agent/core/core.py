@@ -20,6 +20,7 @@ LEASE_GRACE_S = 0.0  # a lease that is over leaves no time to be polite
 _MAY_RUN = frozenset({Cause.RUNTIME, Cause.DISK, Cause.LEASE})
 _CANCELLED = (Cause.CANCELLED, "cancelled")
 _STOPPED_AS_FAILED = frozenset({Cause.TIMEOUT, Cause.RUNTIME, Cause.DISK})
+_NO_ORDERS = (0, 0)
 _ENDS = frozenset({AllocationState.SUCCEEDED, AllocationState.FAILED, AllocationState.STOPPED, AllocationState.LOST})
 
 
@@ -53,7 +54,7 @@ class AgentCore:
 
     def __init__(self) -> None:
         self.locals: dict[AllocationId, Local] = {}
-        self._order = (0, 0)  # (epoch, generation) of the last orders taken
+        self._order = _NO_ORDERS  # (epoch, generation) of the last orders taken
         # Both on the monotonic clock. No lease known yet: nothing exclusive may begin, and what an earlier agent process began
         # is left to the watchdog that outlived it.
         self._lease_until: float | None = None
@@ -73,6 +74,11 @@ class AgentCore:
                 return list(self._on_adopted(event, now))
         local = self.locals.get(event.id)
         return list(self._on_own(local, event, now)) if local is not None else []
+
+    @property
+    def _has_orders(self) -> bool:
+        """Before the first ones nothing is begun: what an earlier agent noted lacks the secrets that beginning may need."""
+        return self._order != _NO_ORDERS
 
     @property
     def leases(self) -> dict[AllocationId, float] | None:
@@ -145,10 +151,7 @@ class AgentCore:
         if running:
             yield e.Watch(id=event.id)
             yield from self._look_after(local)
-        if self._order != (
-            0,
-            0,
-        ):  # found late, by a runtime that was away: all that is wanted has been put and is known
+        if self._has_orders:  # found late, by a runtime that was away: all that is wanted has been put and is known
             local.wanted = False
             self._ask_stop(local, Cause.CANCELLED, "the controller does not want it any more")
             yield from self._step(local)
@@ -233,7 +236,7 @@ class AgentCore:
         self._lease_until = max(self._lease_until or 0.0, mono + lease_s)
         self._mono = max(self._mono, mono)
         for local in list(self.locals.values()):
-            if local.exclusive and not local.busy and not local.ended:
+            if local.exclusive and not local.busy and not local.ended and self._has_orders:
                 yield from self._step(local)
 
     def _on_tick(self, mono: float) -> Iterator[e.Instruction]:
@@ -282,6 +285,7 @@ class AgentCore:
             self._observe(local, replace(local.observed, state=AllocationState.STARTING), news=False)
             yield e.Start(assignment=assignment)
             return
+        local.exists = assignment.runtime is RuntimeName.BUILD  # its source is fetched to a folder of its own
         self._observe(local, replace(local.observed, state=AllocationState.PREPARING))
         yield e.Prepare(assignment=assignment)
 

@@ -21,6 +21,7 @@ def judge(ended: Exited, stopped_for: Cause, stop_detail: str, assignment: Assig
         oom=ended.oom,
         peak_memory_bytes=ended.peak_memory_bytes,
         cpu_s=ended.cpu_s,
+        built=ended.built if state is AllocationState.SUCCEEDED else None,
     )
 
 
@@ -31,6 +32,8 @@ def _judge(
         return AllocationState.FAILED, Cause.TIMEOUT, stop_detail
     if stopped_for is not Cause.NONE:
         return AllocationState.STOPPED, stopped_for, stop_detail
+    if ended.cause is not Cause.NONE:
+        return AllocationState.FAILED, ended.cause, ended.detail
     is_replica = assignment is not None and assignment.service is not None
     if ended.exit_code == 0 and not is_replica:
         return AllocationState.SUCCEEDED, Cause.NONE, ""

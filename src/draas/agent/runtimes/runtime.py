@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from draas.model.allocation import AllocationId, Cause
+from draas.model.build import Built
 from draas.model.job import RuntimeName
 from draas.model.node import Image, RuntimeInfo
 from draas.wire.link import Assignment
@@ -21,7 +22,7 @@ class RuntimeFailure(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exited:
-    """How an allocation ended. `exit_code` is 128 + N for signal N."""
+    """How an allocation ended. `exit_code` is 128 + N for signal N. `cause` and `detail` are of a runtime that knows more than the code."""
 
     exit_code: int
     started_at: float
@@ -29,6 +30,9 @@ class Exited:
     oom: bool = False
     peak_memory_bytes: int | None = None
     cpu_s: float | None = None
+    cause: Cause = Cause.NONE
+    detail: str = ""
+    built: Built | None = None  # of a build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

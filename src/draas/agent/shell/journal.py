@@ -1,5 +1,5 @@
 """The agent's memory of its orders: which assignments it has taken, so that a restart without controller knows their limits,
-and what its probes last said of each replica.
+and what its probes last said of each replica. No secret is ever written: see without_secrets.
 
 An append-only file of msgpack items, rewritten at each start. It is not synced: losing its tail costs knowledge of a
 timeout until the controller is back, nothing else.
@@ -43,8 +43,8 @@ class Journal:
         )
 
     def put(self, assignment: Assignment) -> None:
-        """Remember it."""
-        self._keep(assignment.id, self._encoder.encode(assignment))
+        """Remember it, without what is secret: an agent that needs that again gets it from the controller."""
+        self._keep(assignment.id, self._encoder.encode(without_secrets(assignment)))
 
     def _keep(self, id: AllocationId, raw: bytes) -> None:
         if self._known.get(id) != raw:
@@ -108,3 +108,11 @@ class Journal:
                 out.write(len(item).to_bytes(4, "big") + item)
         os.replace(fresh, self._path)
         self._known = known
+
+
+def without_secrets(assignment: Assignment) -> Assignment:
+    """All of it but the logins of registries and the secrets of a build."""
+    build = assignment.build
+    if build is not None:
+        build = msgspec.structs.replace(build, secrets={}, also_push={})
+    return msgspec.structs.replace(assignment, logins=(), build=build)

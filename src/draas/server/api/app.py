@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import cast
 
 import structlog
@@ -18,50 +19,91 @@ from draas.server.api import (
     app_logs,
     app_watch,
     apps,
+    builds,
     certificates,
     describe,
     events,
     health,
+    images,
     jobs,
     join,
     keys,
     logs,
     metrics,
     nodes,
+    registries,
+    session,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
 from draas.server.api.once import Once
 from draas.server.api.problems import problem
-from draas.server.registry.entry import Images
+from draas.server.attempts import Attempts
 from draas.server.registry.errors import Refused, render_refused
+from draas.server.registry.images import Images
+from draas.server.registry.platforms import Platforms
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
+from draas.server.services.images import ImageCare
+from draas.server.web.routes import BUILT, web_routes
 
 log = structlog.get_logger(__name__)
-NOUNS = (health, jobs, logs, app_logs, app_watch, apps, nodes, join, events, keys, certificates, metrics, describe)
+NOUNS = (
+    health,
+    jobs,
+    logs,
+    builds,
+    app_logs,
+    app_watch,
+    apps,
+    nodes,
+    join,
+    events,
+    keys,
+    certificates,
+    registries,
+    images,
+    metrics,
+    session,
+    describe,
+)
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
 Link = Callable[[WebSocket], Awaitable[None]]
 
 
 def create_app(
-    controller: Controller, config: ApiConfig, link: Link | None = None, images: Images | None = None
+    controller: Controller,
+    config: ApiConfig,
+    link: Link | None = None,
+    images: Images | None = None,
+    care: ImageCare | None = None,
+    web: Path = BUILT,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too.
+    With `images` it is a registry too, whose images `care` tells of and collects. `web` is the folder of the built dashboard.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
     app = FastAPI(
         title="DRaaS", version=config.version, openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    app.state.api = Api(controller=controller, config=config, batches=asyncio.Semaphore(BATCHES_AT_ONCE), once=Once())
+    app.state.api = Api(
+        controller=controller,
+        config=config,
+        batches=asyncio.Semaphore(BATCHES_AT_ONCE),
+        once=Once(),
+        attempts=Attempts(),
+        images=care,
+        blobs=images.blobs if images is not None else None,
+        platforms=Platforms(images) if images is not None else None,
+    )
     # Not include_router: it makes each route again on the way, where these are complete.
     for noun in NOUNS:
         app.router.routes.extend(noun.router.routes)
     if link is not None:
         app.router.routes.append(WebSocketRoute("/api/link", link, name="link"))
+    app.router.routes.extend(web_routes(web))
     if images is not None:
         app.router.routes.extend(registry_routes(images))
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -21,7 +21,7 @@ from draas.model.replica import Replica
 from draas.server.api import sse
 from draas.server.api.apps import Name, visible_app
 from draas.server.api.document import answers
-from draas.server.api.guard import GuardedRoute, api_of, key_of
+from draas.server.api.guard import GuardedRoute, api_of, key_of, permission_of
 from draas.server.api.logs import StreamName, parse_query, render_line
 from draas.server.api.render import encode
 from draas.server.services.merged_logs import MergedLogs, Positions, ReplicaLine, lines_of_one, number_of
@@ -63,7 +63,7 @@ async def logs(request: Request, name: Name, query: Annotated[AppLogQuery, Query
         chosen = _choose(app, after, past=query.past)
         lines = MergedLogs(api.controller, app, chosen, wanted, after).lines(query.follow)
     if wants_events:
-        return sse.events_response(_events(lines), api.config.beat_s)
+        return sse.events_response(_events(lines), api.config.beat_s, permission_of(request))
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     pieces = _text(lines, app.name if one is None else "")
     return StreamingResponse(pieces, headers=headers, media_type="text/plain; charset=utf-8")

@@ -16,7 +16,7 @@ from draas.model.errors import NotFound
 from draas.server.api import sse
 from draas.server.api.apps import Name, visible_app, where_of
 from draas.server.api.document import answers
-from draas.server.api.guard import Api, GuardedRoute, api_of, json_response, key_of
+from draas.server.api.guard import Api, GuardedRoute, api_of, json_response, key_of, permission_of
 from draas.server.api.render import encode
 from draas.server.api.render_apps import render_app
 from draas.wire.app_schema import app_schema
@@ -33,7 +33,7 @@ GAP_S = 0.2  # between two events: a hundred replicas that pull tell faster than
 async def watch(request: Request, name: Name) -> Response:
     api = api_of(request)
     app = await visible_app(api.controller, key_of(request), name)
-    return sse.events_response(_views(api, app), api.config.beat_s)
+    return sse.events_response(_views(api, app), api.config.beat_s, permission_of(request))
 
 
 async def _views(api: Api, app: App) -> AsyncIterator[bytes]:

@@ -38,6 +38,7 @@ from draas.server.api.guard import (
     project_of,
     respond,
 )
+from draas.server.api.image_check import check_app_image
 from draas.server.api.plan import plan_app
 from draas.server.api.render import encode, render_list
 from draas.server.services.app_names import check_own_domains
@@ -160,11 +161,11 @@ async def show(request: Request, name: Name) -> Response:
 )
 async def plan(request: Request, name: NewName, query: Annotated[ProjectQuery, Query()]) -> Response:
     api = api_of(request)
-    spec = _parse_app(name, await read_body(request), api.config.apps_domain)
+    spec = await check_app_image(request, _parse_app(name, await read_body(request), api.config.apps_domain))
     project, old = await _project_for(request, name, query.project)
     wanted = PutApp(id=AppId(""), project=project, name=name, spec=spec)
     put_app(wanted, old, await api.controller.apps(), api.config.apps_domain, clock.now())  # raises what a PUT would
-    return json_response(encode(plan_app(name, old, spec)))
+    return json_response(encode(plan_app(name, project, old, spec)))
 
 
 @router.get(
@@ -290,7 +291,7 @@ register_url_convertor("anything", AnythingConvertor())
 )
 async def put(request: Request, name: NewName, query: Annotated[ProjectQuery, Query()]) -> Response:
     api = api_of(request)
-    spec = _parse_app(name, await read_body(request), api.config.apps_domain)
+    spec = await check_app_image(request, _parse_app(name, await read_body(request), api.config.apps_domain))
     project, _ = await _project_for(request, name, query.project)
     command = PutApp(id=AppId(ids.new("app")), project=project, name=name, spec=spec)
     return respond(await api.controller.command_apps(command, render_apps.reply_app(await where_of(api), command.id)))

@@ -14,8 +14,9 @@ from draas.server.access import ROUTES, Need
 from draas.server.api.document import answers
 from draas.server.api.guard import GuardedRoute, json_response
 from draas.server.api.render import encode
-from draas.wire import api, app_body
-from draas.wire.views import ProblemView
+from draas.wire import api, app_body, build_body
+from draas.wire.app_views import AppLogLineView
+from draas.wire.views import EventView, LogLineView, ProblemView
 
 router = APIRouter(route_class=GuardedRoute, tags=["description"])
 _REF = "#/components/schemas/{model}"
@@ -65,16 +66,19 @@ _ABOUT = (
 
 
 def _own_schemas() -> dict[str, Any]:
-    """Of the bodies that routes validate from raw bytes, and of problem documents."""
+    """Of the bodies that routes validate from raw bytes, of problem documents, and of what streams are made of."""
     models = [
         model
-        for module in (api, app_body)
+        for module in (api, app_body, build_body)
         for model in vars(module).values()
         if isinstance(model, type) and issubclass(model, BaseModel) and model.__module__ == module.__name__
     ]
     _, made = models_json_schema([(model, "validation") for model in models], ref_template=_REF)
-    problem = TypeAdapter(ProblemView).json_schema(ref_template=_REF)
-    return {**made["$defs"], **problem.pop("$defs", {}), "ProblemView": problem}
+    found = dict(made["$defs"])
+    for view in (ProblemView, EventView, LogLineView, AppLogLineView):
+        schema = TypeAdapter(view).json_schema(ref_template=_REF)
+        found |= {**schema.pop("$defs", {}), view.__name__: schema}
+    return found
 
 
 def render_page(document: dict[str, Any]) -> str:

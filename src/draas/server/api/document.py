@@ -17,6 +17,7 @@ _PROBLEMS = {
     409: "The object's state does not allow it",
     413: "The body is too large",
     415: "The body is not JSON",
+    429: "Too many failed attempts; Retry-After says when to try again",
     503: "The controller cannot do it now",
 }
 IDEMPOTENCY = {
@@ -52,6 +53,25 @@ def body(
         "requestBody": {"required": required, "content": {"application/json": {"schema": _ref(model)}}},
         "parameters": [*parameters, *([IDEMPOTENCY] if idempotent else [])],
     }
+
+
+def with_form(described: dict[str, Any]) -> dict[str, Any]:
+    """`described`, whose JSON may come as the part `spec` of a form beside a file, the part `source`."""
+    content = described["requestBody"]["content"]
+    parts = {"spec": content["application/json"]["schema"], "source": {"type": "string", "format": "binary"}}
+    content["multipart/form-data"] = {
+        "schema": {
+            "type": "object",
+            "properties": parts,
+            "required": ["spec", "source"],
+            "additionalProperties": False,
+        },
+        "encoding": {
+            "spec": {"contentType": "application/json"},
+            "source": {"contentType": "application/octet-stream"},
+        },
+    }
+    return described
 
 
 def _ref(model: type) -> dict[str, str]:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from draas.server.api import render, sse
 from draas.server.api.document import answers
-from draas.server.api.guard import GuardedRoute, api_of, key_of
+from draas.server.api.guard import GuardedRoute, api_of, key_of, permission_of
 from draas.server.services.controller import Controller
 
 router = APIRouter(route_class=GuardedRoute, tags=["events"])
@@ -32,7 +32,9 @@ async def events(request: Request, query: Annotated[EventQuery, Query()]) -> Res
     resume = sse.last_event_id(request, parts=1)
     asked = query.since if query.since is not None else api.controller.last_event
     after = resume[0] if resume is not None else asked
-    return sse.events_response(_frames(api.controller, after, key_of(request).project), api.config.beat_s)
+    return sse.events_response(
+        _frames(api.controller, after, key_of(request).project), api.config.beat_s, permission_of(request)
+    )
 
 
 async def _frames(controller: Controller, after: int, project: str | None) -> AsyncIterator[bytes]:

@@ -9,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from draas.model.errors import Fault
-from draas.wire import api, app_body
+from draas.wire import api, app_body, build_body
 
 MAX_FAULTS = 20  # nobody reads more, and a batch may have thousands
 _KEY = "[key]"  # pydantic's last step where not a value but the name of an entry is wrong
 
-_PATTERNS = {**api.TOLD, **app_body.TOLD}
+_PATTERNS = {**api.TOLD, **app_body.TOLD, **build_body.TOLD}
 _WORDS = {
     "missing": "is required",
     "string_type": "must be text",

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -13,13 +13,18 @@ from starlette.responses import Response
 
 from draas.lib import clock, ids
 from draas.model.errors import DraasError, Forbidden, Invalid, NotFound
-from draas.model.job import DEFAULT_PROJECT, Job, ProjectName
+from draas.model.job import DEFAULT_PROJECT, Job, JobId, JobKind, ProjectName
 from draas.server.access import ROUTES, Caller, Need, authenticate, authorize, check_local
 from draas.server.api.config import ApiConfig
 from draas.server.api.faults import faults_of_parts
 from draas.server.api.once import Once
 from draas.server.api.problems import render_problem
+from draas.server.attempts import Attempts
+from draas.server.registry.platforms import Platforms
 from draas.server.services.controller import Controller, Idempotency, Reply
+from draas.server.services.images import ImageCare
+from draas.server.sessions import REQUEST_HEADER, cookie_name
+from draas.store.blobs import BlobStore
 from draas.store.store import Key, StoreFailure
 
 MAX_IDEMPOTENCY_KEY = 255
@@ -34,6 +39,11 @@ class Api:
     config: ApiConfig
     batches: asyncio.Semaphore  # how many large bodies are held in memory at a time
     once: Once
+    attempts: Attempts
+    images: ImageCare | None = None  # of the registry, where there is one
+    prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
+    blobs: BlobStore | None = None  # of the registry, where there is one
+    platforms: Platforms | None = None  # of its images
 
 
 def api_of(request: HTTPConnection) -> Api:
@@ -56,7 +66,31 @@ def caller_of(request: HTTPConnection) -> Caller:
         peer=request.client.host if request.client is not None else None,
         host=headers.get("host", ""),
         origin=headers.get("origin"),
+        method=request.scope.get("method", "WS"),
+        session=request.cookies.get(session_cookie(request)) if "cookie" in headers else None,
+        site=headers.get("sec-fetch-site"),
+        has_header=REQUEST_HEADER in headers,
     )
+
+
+def permission_of(request: Request) -> Callable[[], bool]:
+    """Whether who asked is still who may: for answers that last, as keys are revoked and sessions end meanwhile."""
+    api, caller = api_of(request), caller_of(request)
+
+    def may() -> bool:
+        try:
+            authenticate(api.controller, caller, clock.now(), is_open=api.config.is_open)
+        except DraasError:
+            return False
+        return True
+
+    return may
+
+
+def session_cookie(request: HTTPConnection) -> str:
+    """The name of the cookie that holds the session."""
+    secure = request.scope["scheme"] in ("https", "wss")
+    return cookie_name(request.headers.get("host", ""), secure=secure)
 
 
 class GuardedRoute(APIRoute):
@@ -100,16 +134,21 @@ def project_of(key: Key, asked: str | None) -> ProjectName:
     return ProjectName(asked or key.project or DEFAULT_PROJECT)
 
 
-def visible(key: Key, job: Job) -> Job:
-    """`job`, if `key` may know that it exists. Raises NotFound otherwise, in the words of a job that does not."""
+async def find_job(request: Request, id: JobId, kind: JobKind = JobKind.JOB) -> Job:
+    """The job or build, if the caller may know that it exists.
+
+    Raises NotFound: in the words of one that does not exist, or, where it is of the other kind, with the way there.
+    """
+    key, missing = key_of(request), NotFound(f"there is no {kind} {id[:128]!r}")
+    try:
+        job = await api_of(request).controller.job(id)
+    except NotFound:
+        raise missing from None
     if key.project is not None and job.project != key.project:
-        raise no_job(job.id)
+        raise missing
+    if (other := job.spec.kind) is not kind:
+        raise NotFound(f"{id!r} is a {other}: see /api/{other}s/{id}")
     return job
-
-
-def no_job(id: str) -> NotFound:
-    """The error for a job that does not exist, or not for this caller."""
-    return NotFound(f"there is no job {id[:128]!r}")
 
 
 def idempotency_of(request: Request, body: bytes, owner: str | None = None) -> Idempotency | None:

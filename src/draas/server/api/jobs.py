@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,20 +14,21 @@ from starlette.responses import Response
 from draas.lib import ids
 from draas.model.command import CancelJob, DeleteJob, RetryJob, SubmitJobs
 from draas.model.errors import Fault, Invalid
-from draas.model.job import JobId, JobState, ProjectName
+from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.server.api import render
 from draas.server.api.bodies import BATCH_BYTES, parse_batch, parse_job, parse_optional, parse_values, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import (
     GuardedRoute,
     api_of,
+    find_job,
     idempotency_of,
     json_response,
     key_of,
     project_of,
     respond,
-    visible,
 )
+from draas.server.api.image_check import check_batch_images, check_job_image
 from draas.store.store import JobFilter
 from draas.wire.api import HOST_NAME, LABEL_MATCH, BatchBody, EmptyBody, JobBody, ProjectText, check_batch_needs
 from draas.wire.views import BatchView, ExplanationView, JobList, JobView
@@ -51,7 +52,7 @@ class SubmitQuery(BaseModel):
     project: ProjectText | None = None
 
 
-def _project(request: Request) -> ProjectName:
+def submit_project(request: Request) -> ProjectName:
     """The project of a submission; read by hand as most have no query at all. Raises Invalid, Forbidden."""
     given = request.scope["query_string"]
     query = parse_values(SubmitQuery, dict(request.query_params)) if given else SubmitQuery()
@@ -86,12 +87,13 @@ class ShowQuery(BaseModel):
     openapi_extra=body(JobBody, parameters=[PROJECT]),
 )
 async def submit(request: Request) -> Response:
-    controller, project = api_of(request).controller, _project(request)
+    controller, project = api_of(request).controller, submit_project(request)
     raw = await read_body(request)
     idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
     spec, id = parse_job(raw, runtime=controller.default_runtime()), JobId(ids.new("j"))
+    spec = await check_job_image(request, spec)
     known: Mapping[JobId, JobState] = {}
     if spec.needs:
         try:
@@ -112,7 +114,7 @@ async def submit(request: Request) -> Response:
     openapi_extra=body(BatchBody, parameters=[PROJECT]),
 )
 async def submit_batch(request: Request) -> Response:
-    controller, project = api_of(request).controller, _project(request)
+    controller, project = api_of(request).controller, submit_project(request)
     async with api_of(request).batches:
         raw = await read_body(request, BATCH_BYTES)
         idempotency = idempotency_of(request, raw)
@@ -120,6 +122,7 @@ async def submit_batch(request: Request) -> Response:
             return respond(before)
         specs, fresh = await parse_batch(raw, controller.default_runtime())
         del raw
+        await check_batch_images(request, specs)
         resolved = check_batch_needs(specs, fresh)
         inside = set(fresh) if resolved else set()
         wanted = {
@@ -154,8 +157,16 @@ async def _states(
     responses=answers({200: JobList}, 400, 401, 403, 503),
 )
 async def list_jobs(request: Request, query: Annotated[JobQuery, Query()]) -> Response:
+    return await list_page(request, query, JobKind.JOB, render.render_summary)
+
+
+async def list_page(
+    request: Request, query: JobQuery, kind: JobKind, render_one: Callable[[Job], Mapping[str, object]]
+) -> Response:
+    """A page of jobs or builds."""
     key = key_of(request)
     match = JobFilter(
+        kind=kind,
         project=project_of(key, query.project) if key.project is not None else query.project,
         state=query.state,
         name=query.name,
@@ -164,7 +175,7 @@ async def list_jobs(request: Request, query: Annotated[JobQuery, Query()]) -> Re
     )
     page = await api_of(request).controller.list_jobs(match, query.cursor, query.limit)
     following = str(page.next) if page.next is not None else None
-    return json_response(render.render_list([render.render_summary(job) for job in page.items], page.total, following))
+    return json_response(render.render_list([render_one(job) for job in page.items], page.total, following))
 
 
 @router.get(
@@ -173,14 +184,18 @@ async def list_jobs(request: Request, query: Annotated[JobQuery, Query()]) -> Re
     responses=answers({200: JobView}, 400, 401, 403, 404, 503),
 )
 async def show(request: Request, id: Id, query: Annotated[ShowQuery, Query()]) -> Response:
-    controller = api_of(request).controller
-    job = visible(key_of(request), await controller.job(id))
-    if query.wait_s and not job.ended:
+    return json_response(render.encode(render.render_job(await wait_for_end(request, id, query.wait_s))))
+
+
+async def wait_for_end(request: Request, id: JobId, wait_s: float, kind: JobKind = JobKind.JOB) -> Job:
+    """The job or build, as soon as it has ended or after `wait_s`. Raises NotFound."""
+    job = await find_job(request, id, kind)
+    if wait_s and not job.ended:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(query.wait_s):
+            async with asyncio.timeout(wait_s):
                 while not job.ended:
-                    job = await controller.changed_job(id, job)
-    return json_response(render.encode(render.render_job(job)))
+                    job = await api_of(request).controller.changed_job(id, job)
+    return job
 
 
 @router.get(
@@ -189,9 +204,13 @@ async def show(request: Request, id: Id, query: Annotated[ShowQuery, Query()]) -
     responses=answers({200: ExplanationView}, 400, 401, 403, 404, 503),
 )
 async def explain(request: Request, id: Id) -> Response:
-    controller = api_of(request).controller
-    visible(key_of(request), await controller.job(id))
-    return json_response(render.encode(render.render_explanation(await controller.explain(id))))
+    return await tell_why(request, id)
+
+
+async def tell_why(request: Request, id: JobId, kind: JobKind = JobKind.JOB) -> Response:
+    """Why a job or build waits, or runs there."""
+    await find_job(request, id, kind)
+    return json_response(render.encode(render.render_explanation(await api_of(request).controller.explain(id))))
 
 
 @router.post(
@@ -201,7 +220,7 @@ async def explain(request: Request, id: Id) -> Response:
     openapi_extra=body(EmptyBody, required=False),
 )
 async def cancel(request: Request, id: Id) -> Response:
-    return await _command(request, CancelJob(id=id))
+    return await carry_out(request, CancelJob(id=id))
 
 
 @router.post(
@@ -211,7 +230,7 @@ async def cancel(request: Request, id: Id) -> Response:
     openapi_extra=body(EmptyBody, required=False),
 )
 async def retry(request: Request, id: Id) -> Response:
-    return await _command(request, RetryJob(id=id))
+    return await carry_out(request, RetryJob(id=id))
 
 
 @router.delete(
@@ -221,16 +240,27 @@ async def retry(request: Request, id: Id) -> Response:
     responses=answers({204: None}, 400, 401, 403, 404, 409, 503),
 )
 async def delete(request: Request, id: Id) -> Response:
-    controller = api_of(request).controller
-    visible(key_of(request), await controller.job(id))
-    return respond(await controller.command(DeleteJob(id=id), render.reply_gone))
+    return await forget(request, id)
 
 
-async def _command(request: Request, command: CancelJob | RetryJob) -> Response:
-    controller = api_of(request).controller
+async def forget(request: Request, id: JobId, kind: JobKind = JobKind.JOB) -> Response:
+    """Delete a job or build."""
+    await find_job(request, id, kind)
+    return respond(await api_of(request).controller.command(DeleteJob(id=id), render.reply_gone))
+
+
+async def carry_out(
+    request: Request,
+    command: CancelJob | RetryJob,
+    kind: JobKind = JobKind.JOB,
+    reply: render.Render = render.reply_job,
+    check: Callable[[Job], Awaitable[None]] | None = None,
+) -> Response:
+    """Do to a job or build what needs no more than an empty body. `check` raises what speaks against it."""
     raw = await read_body(request)
     parse_optional(EmptyBody, raw)
     idempotency = idempotency_of(request, raw)
-    job = await controller.job(command.id)
-    visible(key_of(request), job)
-    return respond(await controller.command(command, render.reply_job, idempotency))
+    job = await find_job(request, command.id, kind)
+    if check is not None:
+        await check(job)
+    return respond(await api_of(request).controller.command(command, reply, idempotency))

@@ -18,10 +18,10 @@ from starlette.responses import Response, StreamingResponse
 from draas.lib import clock
 from draas.model.allocation import Allocation
 from draas.model.errors import NotFound
-from draas.model.job import Job
+from draas.model.job import Job, JobId, JobKind
 from draas.server.api import render, sse
 from draas.server.api.document import answers
-from draas.server.api.guard import GuardedRoute, api_of, key_of, visible
+from draas.server.api.guard import GuardedRoute, api_of, find_job, permission_of
 from draas.server.api.jobs import Id
 from draas.server.api.since import parse_since
 from draas.server.services.controller import Controller
@@ -54,8 +54,13 @@ class LogQuery(BaseModel):
     responses=answers({200: "text/plain text/event-stream"}, 400, 401, 403, 404, 503),
 )
 async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) -> Response:
+    return await serve_output(request, id, query, JobKind.JOB)
+
+
+async def serve_output(request: Request, id: JobId, query: LogQuery, kind: JobKind) -> Response:
+    """The output of a job or build. Raises NotFound."""
     api, wants_events = api_of(request), sse.wants_events(request)
-    job = visible(key_of(request), await api.controller.job(id))
+    job = await find_job(request, id, kind)
     resume = sse.last_event_id(request, parts=2) if wants_events else None
     wanted = parse_query(query.stream, query.tail, query.since, query.grep, clock.now())
     start = resume[0] if resume is not None and query.attempt is None else query.attempt or _latest(job)
@@ -64,12 +69,14 @@ async def logs(request: Request, id: Id, query: Annotated[LogQuery, Query()]) ->
         and (not query.follow or job.ended)
         and (query.attempt is not None or resume is not None)
     ):
-        raise NotFound(f"job {job.id} has {len(job.attempts)} attempts: there is no attempt {start}")
+        raise NotFound(f"{kind} {job.id} has {len(job.attempts)} attempts: there is no attempt {start}")
     if resume is not None and resume[0] == start:
         wanted = replace(wanted, after_line=resume[1], tail=None)
     attempts = _attempts(api.controller, job, start, follow=query.follow, only=query.attempt is not None)
     if wants_events:
-        return sse.events_response(_events(api.controller, job, attempts, wanted, query.follow), api.config.beat_s)
+        return sse.events_response(
+            _events(api.controller, job, attempts, wanted, query.follow), api.config.beat_s, permission_of(request)
+        )
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
     pieces = _text(api.controller, attempts, wanted, query.follow)
     return StreamingResponse(pieces, headers=headers, media_type="text/plain; charset=utf-8")

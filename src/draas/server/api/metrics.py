@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
-from draas.model.job import JobState
+from draas.model.job import JobKind, JobState
 from draas.model.node import Node, NodeState
 from draas.model.resources import NOTHING, Resources
 from draas.server.api.document import answers
@@ -27,7 +27,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["health"])
 class Figures:
     """One look at the cluster."""
 
-    jobs: Mapping[JobState, int]
+    jobs: Mapping[JobKind, Mapping[JobState, int]]
     nodes: Sequence[tuple[Node, Resources]]  # with what is reserved there
     queue_length: int
     last_event: int
@@ -45,12 +45,16 @@ async def metrics(request: Request) -> Response:
 async def read_figures(controller: Controller) -> Figures:
     """Ask the controller for all figures."""
     return Figures(
-        jobs={state: (await controller.list_jobs(JobFilter(state=state), None, 1)).total for state in JobState},
+        jobs={kind: {state: await _count(controller, kind, state) for state in JobState} for kind in JobKind},
         nodes=[(node, controller.reserved(node)) for node in await controller.nodes()],
         queue_length=controller.queue_length(),
         last_event=controller.last_event,
         in_trouble=bool(controller.trouble),
     )
+
+
+async def _count(controller: Controller, kind: JobKind, state: JobState) -> int:
+    return (await controller.list_jobs(JobFilter(kind=kind, state=state), None, 1)).total
 
 
 class FiguresCollector(Collector):
@@ -61,10 +65,12 @@ class FiguresCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         figures = self._figures
-        yield _by(
-            "draas_jobs", "Jobs kept, by state", "state", {state.value: figures.jobs[state] for state in JobState}
+        for kind, counts in figures.jobs.items():
+            by_state = {state.value: count for state, count in counts.items()}
+            yield _by(f"draas_{kind}s", f"{kind.capitalize()}s kept, by state", "state", by_state)
+        yield GaugeMetricFamily(
+            "draas_queue_length", "Jobs and builds that wait for a place", value=figures.queue_length
         )
-        yield GaugeMetricFamily("draas_queue_length", "Jobs that wait for a place", value=figures.queue_length)
         states = [node.state for node, _ in figures.nodes]
         yield _by("draas_nodes", "Nodes, by state", "state", {state.value: states.count(state) for state in NodeState})
         yield from self._amounts()

@@ -12,7 +12,7 @@ from draas.server.api.render_apps import render_spec
 from draas.wire.app_views import ChangeView, PlanView
 
 
-def plan_app(name: str, old: App | None, spec: AppSpec) -> PlanView:
+def plan_app(name: str, project: str, old: App | None, spec: AppSpec) -> PlanView:
     """What would become of `old` (None: there is no such app). A new app's defaults are no changes."""
     before = old.spec if old is not None else _blank(spec)
     changes = list(_changes(dict(_flat(render_spec(before))), dict(_flat(render_spec(spec)))))
@@ -23,6 +23,7 @@ def plan_app(name: str, old: App | None, spec: AppSpec) -> PlanView:
     known = "update" if changes or again else "none"
     return {
         "app": name,
+        "project": project,
         "action": known if old is not None else "create",
         "release": old is None or again or not same_release(before, spec),
         "restarts": old is None or again or not same_containers(before, spec),

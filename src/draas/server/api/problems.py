@@ -1,5 +1,6 @@
 """Problems: errors as RFC 9457 documents. The only place that knows which error is which HTTP status."""
 
+import math
 from http import HTTPStatus
 
 import msgspec
@@ -31,6 +32,16 @@ class TooSlow(DraasError):
     retryable = True
 
 
+class TooOften(DraasError):
+    """Somebody has failed too often. `retry_after_s`: until when it makes no sense to try again."""
+
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 STATUS: dict[type[DraasError], int] = {
     Invalid: 400,
     Unauthenticated: 401,
@@ -40,6 +51,7 @@ STATUS: dict[type[DraasError], int] = {
     Conflict: 409,
     TooLarge: 413,
     WrongType: 415,
+    TooOften: 429,
     Unavailable: 503,
 }
 
@@ -54,7 +66,10 @@ def render_problem(error: DraasError | StoreFailure) -> Response:
     if isinstance(error, StoreFailure):
         return problem(503, f"the controller cannot store or read now: {error.detail}")
     faults = error.faults if isinstance(error, Invalid) else ()
-    return problem(status_of(error), error.detail, faults)
+    answer = problem(status_of(error), error.detail, faults)
+    if isinstance(error, TooOften):
+        answer.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return answer
 
 
 def problem(status: int, detail: str, faults: tuple[Fault, ...] = ()) -> Response:

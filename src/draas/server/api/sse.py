@@ -4,7 +4,8 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
@@ -39,13 +40,22 @@ def last_event_id(request: Request, parts: int) -> tuple[int, ...] | None:
     return tuple(map(int, numbers))
 
 
-def events_response(source: AsyncIterator[bytes], beat_s: float) -> StreamingResponse:
-    """`source` as it comes; a comment after each `beat_s` of silence."""
+def events_response(source: AsyncIterator[bytes], beat_s: float, may: Callable[[], bool]) -> StreamingResponse:
+    """`source` as it comes, for as long as the caller `may` see it; a comment after each `beat_s` of silence."""
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(with_beats(source, beat_s), headers=headers, media_type=MEDIA_TYPE)
+    return StreamingResponse(while_allowed(with_beats(source, beat_s), may), headers=headers, media_type=MEDIA_TYPE)
 
 
-async def with_beats(source: AsyncIterator[bytes], beat_s: float) -> AsyncIterator[bytes]:
+async def while_allowed(source: AsyncGenerator[bytes, None], may: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """`source` until a piece comes that the caller may not see any more, as its key was revoked meanwhile."""
+    async with contextlib.aclosing(source):
+        async for piece in source:
+            if not may():
+                return
+            yield piece
+
+
+async def with_beats(source: AsyncIterator[bytes], beat_s: float) -> AsyncGenerator[bytes, None]:
     """The first comment comes at once, so that proxies and clients see the stream open."""
     yield BEAT
     coming: asyncio.Future[bytes | None] | None = None

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
+import msgspec
 import structlog
 
 from draas.lib import clock
@@ -16,16 +17,24 @@ from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, CancelJob, Command, DeleteJob, RemoveNode, RetryJob, SubmitJobs
 from draas.model.errors import Conflict, DraasError, NotFound, Unavailable
 from draas.model.explanation import Explanation
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobState, RuntimeName
 from draas.model.node import Facts, Load, Node
+from draas.model.node_rights import NodeRights, node_rights
 from draas.model.policy import Policy
+from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.image_use import sources_in_use
+from draas.server.config import DockerHub
+from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
 from draas.server.services.controller import Idempotency, Reply
+from draas.server.services.docker_hub import with_push
 from draas.server.services.history import History
 from draas.server.services.kept_certificates import pem_of
+from draas.server.services.registries import Registries
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
@@ -46,11 +55,13 @@ class ControlLoop(TickLoop):
         super().__init__(store, logs, policy)
         self.history = History()
         self.drop_link: Callable[[NodeId], None] = lambda _node: None
+        self.docker_hub: DockerHub | None = None
         self.runtime_without_nodes = RuntimeName.DOCKER
         self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
         self._keys: dict[str, Key] = {}
         self._tokens: dict[str, JoinToken] = {}
         self._certificates: dict[str, Certificate] = {}
+        self._registries = Registries()
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
 
     async def open(self) -> None:
@@ -69,6 +80,7 @@ class ControlLoop(TickLoop):
             snapshot.apps,
         )
         self._certificates = {one.host: one for one in snapshot.certificates}
+        self._registries = Registries(snapshot.registries)
         self._show_certificates()
         self.trouble = ""
 
@@ -246,6 +258,10 @@ class ControlLoop(TickLoop):
         """Jobs that ended longer ago than the policy keeps them, the oldest first."""
         return await self._store.expired_jobs(clock.now() - self.policy.job_retention_s, limit)
 
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        """See Controller.sources_in_use."""
+        return sources_in_use(self.control.cluster).keys()
+
     async def explain(self, id: JobId) -> Explanation:
         """Why a job is where it is."""
         return self.control.explain(await self.job(id), clock.steady())
@@ -268,12 +284,16 @@ class ControlLoop(TickLoop):
         """For a job that asks for neither a runtime nor an image."""
         return default_runtime(self.control.cluster.nodes.values(), self.runtime_without_nodes)
 
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """See Controller.node_rights."""
+        return node_rights(self.control.cluster, node)
+
     def reserved(self, node: Node) -> Resources:
         """What the allocations on `node` hold."""
         return self.control.fleet.reserved(node.id)
 
     async def write(self, write: Write) -> None:
-        """Make keys, tokens, certificates and events durable, and known from then on."""
+        """Make keys, tokens, certificates, logins and events durable, and known from then on."""
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
         def take(tick: Tick, _now: float) -> None:
@@ -285,6 +305,8 @@ class ControlLoop(TickLoop):
                 gone_tokens=(*tick.write.gone_tokens, *write.gone_tokens),
                 certificates=(*tick.write.certificates, *write.certificates),
                 gone_certificates=(*tick.write.gone_certificates, *write.gone_certificates),
+                registries=(*tick.write.registries, *write.registries),
+                gone_registries=(*tick.write.gone_registries, *write.gone_registries),
             )
             self.control.record(write.plan.events)
             tick.replies.append((waiting, Reply(200, b"")))
@@ -303,6 +325,10 @@ class ControlLoop(TickLoop):
         self._tokens.update({token.digest: token for token in write.tokens})
         for digest in write.gone_tokens:
             self._tokens.pop(digest, None)
+        if write.tokens:  # the store forgets expired ones, too
+            now = clock.now()
+            self._tokens = {digest: token for digest, token in self._tokens.items() if token.expires_at > now}
+        self._registries.learn(write)
         if write.certificates or write.gone_certificates:
             self._certificates.update({one.host: one for one in write.certificates})
             for host in write.gone_certificates:
@@ -335,6 +361,10 @@ class ControlLoop(TickLoop):
         """All certificates, by host."""
         return sorted(self._certificates.values(), key=lambda one: one.host)
 
+    def registries(self) -> Sequence[RegistryLogin]:
+        """The logins of all projects, by project and host."""
+        return self._registries.all()
+
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
         self.history.forget(node_id)
         gone = tuple(key.id for key in self._keys.values() if key.node_id == node_id)
@@ -343,6 +373,9 @@ class ControlLoop(TickLoop):
 
     def key(self, digest: str) -> Key | None:
         return self._keys.get(digest)
+
+    def key_with_id(self, id: str) -> Key | None:
+        return next((key for key in self._keys.values() if key.id == id), None)
 
     def keys(self) -> Sequence[Key]:
         return sorted(self._keys.values(), key=lambda key: key.created_at)
@@ -408,9 +441,16 @@ class ControlLoop(TickLoop):
                 return
             orders = self.control.full_orders(node_id)
             routes = self.control.apps.full_routes(node_id)
-            tick.then.append(lambda: welcome(orders, routes))
+            tick.then.append(lambda: welcome(self._complete(node_id, orders), routes))
 
         self._post_report(connect)
+
+    def _complete(self, node_id: NodeId, assign: Assign) -> Assign:
+        completed, failed = complete(assign, self.control.cluster.job_of, self.sealer)
+        if failed:
+            self.on_report(node_id, failed)
+        put = [with_push(self._registries.with_logins(one, self.sealer), self.docker_hub) for one in completed.put]
+        return msgspec.structs.replace(completed, put=put)
 
     def on_report(self, node_id: NodeId, observed: Mapping[AllocationId, Observed]) -> None:
         """An agent has seen something."""

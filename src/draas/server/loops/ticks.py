@@ -148,7 +148,7 @@ class TickLoop:
         for follow_up in tick.then:  # a welcome among them comes before what has changed since
             follow_up()
         for node_id, assign in tick.orders.items():
-            self.send_orders(node_id, assign)
+            self.send_orders(node_id, self._complete(node_id, assign))
         for node_id, routes in tick.routes.items():
             self.send_routes(node_id, routes)
         if tick.write.plan.events:
@@ -157,6 +157,10 @@ class TickLoop:
         if self._watched:
             self._tell_watchers(tick.write.plan)
         await self._close_outputs(tick.write.plan)
+
+    def _complete(self, _node_id: NodeId, assign: Assign) -> Assign:
+        """What is added to an order after its commit."""
+        return assign
 
     def _tell_watchers(self, plan: Plan) -> None:
         changed = (*(job.id for job in plan.jobs), *plan.gone_jobs, *(app.id for app in plan.apps), *plan.gone_apps)

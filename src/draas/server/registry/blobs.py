@@ -2,6 +2,7 @@
 
 from starlette.responses import Response, StreamingResponse
 
+from draas.server.api.guard import api_of
 from draas.server.registry.entry import Call
 from draas.server.registry.errors import Refused
 from draas.server.registry.ranges import Unsatisfiable, parse_range
@@ -12,7 +13,9 @@ _CACHED = "private, max-age=31536000, immutable"
 
 async def head_blob(call: Call) -> Response:
     """ "Checking if content exists in the registry": end-2 with HEAD."""
-    size = await _size(call)
+    size = await call.images.blobs.refresh(call.repository, call.digest)  # who pushes sends no blob that it finds here
+    if size is None:
+        raise _unknown(call)
     return Response(status_code=200, headers={**_headers(call), "Content-Length": str(size)})
 
 
@@ -37,6 +40,9 @@ async def get_blob(call: Call) -> Response:
 
 async def delete_blob(call: Call) -> Response:
     """ "Deleting Blobs": end-10. Other repositories that have the blob keep it."""
+    if (call.repository, call.digest) in api_of(call.request).controller.sources_in_use():
+        told = f"{call.digest} is the source of a build that has not ended: cancel that first (GET /api/builds)"
+        raise Refused(409, "DENIED", told)
     if not await call.images.blobs.delete(call.repository, call.digest):
         raise _unknown(call)
     return Response(status_code=202)

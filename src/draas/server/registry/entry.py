@@ -10,14 +10,23 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from draas.lib import clock
+from draas.model.allocation import NodeId
 from draas.model.errors import DraasError, Forbidden, Invalid
-from draas.model.image_name import Digest, Repository, Tag, parse_digest, parse_reference, parse_repository
-from draas.model.image_name import project_of_repository as project_of
-from draas.server.access import ROUTES, Caller, authenticate, authorize
+from draas.model.image_name import (
+    Digest,
+    Repository,
+    Tag,
+    parse_digest,
+    parse_reference,
+    parse_repository,
+    project_of_repository,
+)
+from draas.model.node_rights import NodeRights
+from draas.server.access import ROUTES, Caller, Need, authenticate, authorize
 from draas.server.api.guard import api_of, caller_of
 from draas.server.registry.errors import Refused, render_error, render_refused
-from draas.store.blobs import BlobStore, UploadId
-from draas.store.manifests import ManifestStore
+from draas.server.registry.images import Images
+from draas.store.blobs import UploadId
 from draas.store.store import Key, StoreFailure
 
 VERSION = {
@@ -26,20 +35,30 @@ VERSION = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Images:
-    """Where images are kept."""
-
-    blobs: BlobStore
-    manifests: ManifestStore
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request by somebody who may make it."""
+    """A request by somebody who may make it. `rights` are a node's: all that its key opens."""
 
     request: Request
     images: Images
     key: Key
+    rights: NodeRights | None = None
+
+    def check_may_read(self, repository: Repository) -> None:
+        """Raises Forbidden, in the same words whether or not the repository exists."""
+        self._check_project(repository)
+        if self.rights is not None and not self.rights.may_read(repository):
+            raise Forbidden(f"this node runs nothing now that needs {repository}")
+
+    def check_may_write(self, repository: Repository) -> None:
+        """Raises Forbidden, in the same words whether or not the repository exists."""
+        self._check_project(repository)
+        if self.rights is not None and not self.rights.may_write(repository):
+            raise Forbidden(f"this node runs no build now that makes {repository}")
+
+    def _check_project(self, repository: Repository) -> None:
+        project = self.key.project
+        if project is not None and project != project_of_repository(repository):
+            raise Forbidden(f"the key is for project {project} only: its repositories are {project}/NAME")
 
     @property
     def repository(self) -> Repository:
@@ -92,10 +111,17 @@ class Entry:
     async def _answer(self, request: Request) -> Response:
         api = api_of(request)
         key = authenticate(api.controller, with_basic(caller_of(request)), clock.now(), is_open=api.config.is_open)
-        authorize(key, ROUTES[request.method, self.path])
+        rule = ROUTES[request.method, self.path]
+        authorize(key, rule)
+        rights = api.controller.node_rights(NodeId(key.node_id or "")) if key.role == "node" else None
+        call = Call(request=request, images=self.images, key=key, rights=rights)
         if (name := request.path_params.get("name")) is not None:
-            check_project(key, repository_of(name))
-        return await self.answers[request.method](Call(request=request, images=self.images, key=key))
+            repository = repository_of(name)
+            if rule.need is Need.VIEWER:
+                call.check_may_read(repository)
+            else:
+                call.check_may_write(repository)
+        return await self.answers[request.method](call)
 
 
 def with_basic(caller: Caller) -> Caller:
@@ -124,9 +150,3 @@ def digest_of(text: str) -> Digest:
         return parse_digest(text)
     except Invalid as wrong:
         raise Refused(400, "DIGEST_INVALID", wrong.detail) from None
-
-
-def check_project(key: Key, repository: Repository) -> None:
-    """Raises Forbidden where `key` is for another project, in the same words whether or not the repository exists."""
-    if key.project is not None and key.project != project_of(repository):
-        raise Forbidden(f"the key is for project {key.project} only: its repositories are {key.project}/NAME")

@@ -20,6 +20,7 @@ class Manifest:
     media_type: str
     blobs: tuple[Digest, ...] = ()
     manifests: tuple[Digest, ...] = ()
+    content_bytes: int = 0  # of `blobs`, as the manifest says
 
 
 def read_manifest(content: bytes, content_type: str) -> Manifest:
@@ -34,7 +35,9 @@ def read_manifest(content: bytes, content_type: str) -> Manifest:
     if media_type in INDEXES:
         return Manifest(media_type=media_type, manifests=_digests(document, "manifests"))
     config = _digest(document.get("config"), "config")
-    return Manifest(media_type=media_type, blobs=(config, *_digests(document, "layers")))
+    blobs = (config, *_digests(document, "layers"))
+    size = sum(map(_size, (document["config"], *document["layers"])))
+    return Manifest(media_type=media_type, blobs=blobs, content_bytes=size)
 
 
 def _media_type(document: dict[str, Any], content_type: str) -> str:
@@ -58,6 +61,11 @@ def _digests(document: dict[str, Any], field: str) -> tuple[Digest, ...]:
         for at, one in enumerate(listed)
         if not (field == "layers" and isinstance(one, dict) and one.get("urls"))
     )
+
+
+def _size(descriptor: dict[str, Any]) -> int:
+    found = descriptor.get("size")
+    return found if isinstance(found, int) and found > 0 and not descriptor.get("urls") else 0
 
 
 def _digest(descriptor: object, field: str) -> Digest:

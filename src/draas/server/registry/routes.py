@@ -6,8 +6,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from draas.server.registry import blobs, manifests, uploads
-from draas.server.registry.entry import Answer, Call, Entry, Images
+from draas.server.registry.entry import Answer, Call, Entry
 from draas.server.registry.errors import NO_STORE
+from draas.server.registry.images import Images
 
 PREFIX = "/v2/"
 MANIFEST, BLOB = "/v2/{name:path}/manifests/{reference}", "/v2/{name:path}/blobs/{digest}"

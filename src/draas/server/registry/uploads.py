@@ -1,19 +1,17 @@
 """Uploads: whole, in chunks, as a stream, or mounted from another repository (specification 1.1, "Pushing blobs")."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from draas.model.errors import Forbidden, Invalid, NotFound
+from draas.server.api.pieces import pieces_of
 from draas.server.api.problems import TooSlow
-from draas.server.registry.entry import Call, check_project, digest_of, repository_of
+from draas.server.registry.entry import Call, digest_of, repository_of
 from draas.server.registry.errors import NO_STORE, Refused
 from draas.server.registry.ranges import ByteRange, parse_content_range
 from draas.store.blobs import PIECE_BYTES, UploadId, UploadWriter
 
-IDLE_S = 120.0  # without a byte; what has come until then is kept and can be resumed
+RESUME = "go on from where GET of the upload says"  # what has come until a silence is kept
 
 
 async def post_upload(call: Call) -> Response:
@@ -77,7 +75,7 @@ async def _mount(call: Call) -> bool:
     query = call.request.query_params
     try:
         source = repository_of(query.get("from", ""))
-        check_project(call.key, source)
+        call.check_may_read(source)
         return await call.images.blobs.mount(digest_of(query["mount"]), source, call.repository)
     except (Refused, Forbidden):
         return False
@@ -119,7 +117,7 @@ async def _receive(call: Call, writer: UploadWriter, place: ByteRange | None) ->
     held: list[bytes] = []
     held_bytes = 0
     try:
-        async for piece in _pieces(call):
+        async for piece in pieces_of(call.request, RESUME):
             received += len(piece)
             if place is not None and received > place.length:
                 break
@@ -137,20 +135,6 @@ async def _receive(call: Call, writer: UploadWriter, place: ByteRange | None) ->
         raise Refused(400, "SIZE_INVALID", f"Content-Range has {place.length} bytes and the body another number")
     if held:
         await writer.append(held)
-
-
-async def _pieces(call: Call) -> AsyncIterator[bytes]:
-    stream = call.request.stream()
-    while True:
-        try:
-            async with asyncio.timeout(IDLE_S):
-                piece = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise TooSlow(f"nothing came for {IDLE_S:.0f} s: go on from where GET of the upload says") from None
-        if piece:
-            yield piece
 
 
 async def _drop(call: Call, id: UploadId) -> None:

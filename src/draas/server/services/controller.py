@@ -1,16 +1,20 @@
 """The Controller protocol: all that the API asks of the controller. draas.server.loops.control implements it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from draas.lib.sealing import Sealer
+from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.certificate import Certificate
 from draas.model.command import AppCommand, Command
 from draas.model.explanation import Explanation
+from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, RuntimeName
 from draas.model.node import Node
+from draas.model.node_rights import NodeRights
+from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.server.services.history import History
 from draas.store.logs import LogStore
@@ -89,6 +93,10 @@ class Controller(Protocol):
 
     async def list_jobs(self, match: JobFilter, below: int | None, limit: int) -> Page: ...
 
+    def sources_in_use(self) -> Set[tuple[Repository, Digest]]:
+        """Blobs from which builds are made that have not ended."""
+        ...
+
     async def explain(self, id: JobId) -> Explanation: ...
 
     async def nodes(self) -> Sequence[Node]: ...
@@ -97,6 +105,10 @@ class Controller(Protocol):
 
     def default_runtime(self) -> RuntimeName:
         """For a job that asks for neither a runtime nor an image."""
+        ...
+
+    def node_rights(self, node: NodeId) -> NodeRights:
+        """Which repositories `node` may read and write now."""
         ...
 
     def reserved(self, node: Node) -> Resources:
@@ -114,15 +126,23 @@ class Controller(Protocol):
         ...
 
     async def write(self, write: Write) -> None:
-        """Make keys, tokens, certificates and events durable."""
+        """Make keys, tokens, certificates, logins and events durable."""
         ...
 
     def certificates(self) -> Sequence[Certificate]:
         """All certificates, by host, their keys sealed."""
         ...
 
+    def registries(self) -> Sequence[RegistryLogin]:
+        """The logins of all projects, by project and host, their passwords sealed."""
+        ...
+
     def key(self, digest: str) -> Key | None:
         """The key with this digest; expiry is the caller's to check."""
+        ...
+
+    def key_with_id(self, id: str) -> Key | None:
+        """The same, by its id."""
         ...
 
     def keys(self) -> Sequence[Key]: ...

@@ -14,6 +14,8 @@ from draas.model.node import Facts, Node
 from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.scheduler.control import Control
+from draas.server.loops.completing import complete
+from draas.testing.sim.builds import SEALER
 from draas.testing.sim.network import Connection
 from draas.testing.sim.world import World
 from draas.wire import link as wire
@@ -200,7 +202,7 @@ class Controller:
         def greet() -> None:
             if self._links.get(node_id) is connection:
                 self.welcomed[node_id] = connection
-                self._send(node_id, connection, [welcome, orders])
+                self._send(node_id, connection, [welcome, self.complete(orders)])
                 if routes is not None:
                     self._send_routes(node_id, connection, routes)
 
@@ -264,11 +266,17 @@ class Controller:
             follow_up()
         for node_id, assign in pending.orders.items():
             if (connection := self.welcomed.get(node_id)) is not None:
-                self._send(node_id, connection, [assign])
+                self._send(node_id, connection, [self.complete(assign)])
         for node_id, routes in pending.routes.items():
             if (connection := self.welcomed.get(node_id)) is not None:
                 self._send_routes(node_id, connection, routes)
         self.on_sent()
+
+    def complete(self, assign: wire.Assign) -> wire.Assign:
+        """An order with what is secret in it."""
+        completed, failed = complete(assign, self.control.cluster.job_of, SEALER)
+        assert not failed, failed
+        return completed
 
     def _send_routes(self, node_id: NodeId, connection: Connection, routes: wire.Routes) -> None:
         self.on_routes(node_id, routes)

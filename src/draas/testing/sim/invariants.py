@@ -16,6 +16,7 @@ from draas.model.allocation import (
 from draas.model.job import Job, JobId, JobState
 from draas.model.node import NodeState
 from draas.model.resources import NOTHING
+from draas.testing.sim.builds import fault_of_build, fault_of_event, fault_of_start
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.machines import STOPPED_CODE, Container, Machine
 
@@ -43,6 +44,7 @@ class Invariants:
         self._spans: dict[AllocationId, tuple[float, float | None]] = {}
         self._cancelled: dict[JobId, int] = {}
         self._seen: dict[JobId, Job] = {}
+        self._events_seen = 0
         self._running_exclusive: dict[JobId, dict[AllocationId, Machine]] = defaultdict(dict)
         self._starts: dict[AllocationId, int] = defaultdict(int)
         self._retried: dict[JobId, int] = defaultdict(int)
@@ -97,6 +99,8 @@ class Invariants:
         if self._starts[id] > 1:
             raise Violated(f"{id} was started twice")
         self._spans[id] = (machine.world.now, None)
+        if fault := fault_of_start(container.assignment, machine.roles):
+            raise Violated(f"{machine.node_id} runs {id}: {fault}")
         job = self._disk.jobs.get(job_id)
         if job is None and job_id in self._delete_asked:
             return  # a given-up attempt that comes to life late; it is stopped as soon as it is seen
@@ -166,6 +170,10 @@ class Invariants:
             job = jobs.get(job_id)
             if job is not None and job.state is not JobState.CANCELLED and self._retried[job_id] == retries:
                 raise Violated(f"{job_id} was cancelled and is {job.state}")
+        for event in self._disk.events[self._events_seen :]:
+            if fault := fault_of_event(event):
+                raise Violated(fault)
+        self._events_seen = len(self._disk.events)
         for job_id, job in jobs.items():
             before = self._seen.get(job_id)
             if before is not job:
@@ -183,6 +191,8 @@ class Invariants:
         if failures > (job.spec.retries + 1) * (1 + self._retried[job.id]):
             raise Violated(f"{job.id} has failed {failures} times with {job.spec.retries} retries")
         self._check_observed(job)
+        if job.spec.build is not None and (fault := fault_of_build(job)):
+            raise Violated(f"{job.id}, a build: {fault}")
         if before is None:
             return
         if before.ended and job.state is not before.state and not self._retried[job.id]:

@@ -15,6 +15,7 @@ from draas.model.probe import Served
 from draas.model.resources import Resources
 from draas.model.route import Ingress
 from draas.testing.pretended_image import Behaviour, behaviour_of, pin
+from draas.testing.sim.builds import built_by, fate_of_build
 from draas.testing.sim.ingress import Proxy
 from draas.testing.sim.network import Connection
 from draas.testing.sim.world import World
@@ -85,6 +86,7 @@ class Machine:
     watchdog: dict[AllocationId, float] = field(default_factory=dict)  # outlives the agent: ends what nobody renews
     resolve: Callable[[str], str] = pin  # what a tag stands for now
     proxy: Proxy | None = None  # of a machine with the ingress role
+    builds: bool = False  # whether it has the builder role
     noted: dict[AllocationId, Observed] = field(default_factory=dict)  # of replicas, in the journal
 
     @property
@@ -92,11 +94,15 @@ class Machine:
         runtimes = (
             RuntimeInfo(name=RuntimeName.DOCKER, available=True),
             RuntimeInfo(name=RuntimeName.PROCESS, available=True),
+            RuntimeInfo(name=RuntimeName.BUILD, available=True),
         )
-        if self.proxy is None:
-            return Facts(capacity=self.capacity, runtimes=runtimes)
-        ingress = Ingress(proxy="haproxy", http_port=80, address="10.0.0.1")
-        return Facts(capacity=self.capacity, runtimes=runtimes, roles=("worker", "ingress"), ingress=ingress)
+        ingress = Ingress(proxy="haproxy", http_port=80, address="10.0.0.1") if self.proxy is not None else None
+        return Facts(capacity=self.capacity, runtimes=runtimes, roles=self.roles, ingress=ingress)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """What it is for."""
+        return ("worker", *(("builder",) if self.builds else ()), *(("ingress",) if self.proxy is not None else ()))
 
     # --- life and death ---
 
@@ -452,7 +458,10 @@ class Machine:
                 self._later(0.1, lambda: self._watch(id))
         else:
             ended = Exited(
-                exit_code=container.exit_code, started_at=container.started_at, finished_at=container.ended_at
+                exit_code=container.exit_code,
+                started_at=container.started_at,
+                finished_at=container.ended_at,
+                built=built_by(id) if container.assignment.build is not None and not container.exit_code else None,
             )
             self._feed(e.HasExited(id=id, ended=ended))
             self._later(self.world.chance.uniform(0.0, 0.2), lambda: self._feed(e.LogsSafe(id=id)))
@@ -484,6 +493,8 @@ class Machine:
 
 def _behaviour(assignment: wire.Assignment) -> tuple[float, int]:
     """How long a simulated command runs, and its exit code: ("run", seconds, code, …codes of later attempts)."""
+    if assignment.build is not None:
+        return fate_of_build(assignment)
     assert not isinstance(assignment.command, str)
     _, span, *codes = assignment.command
     return float(span), int(codes[min(assignment.number - 1, len(codes) - 1)])

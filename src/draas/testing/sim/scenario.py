@@ -13,6 +13,7 @@ from draas.model.state import IllegalMove
 from draas.scheduler.control import Control
 from draas.scheduler.fleet import Imbalance
 from draas.testing.app_rules import RuleBroken
+from draas.testing.sim.builds import BUILDER_EVERY, a_build
 from draas.testing.sim.controller import Controller, Disk
 from draas.testing.sim.invariants import Invariants, Violated
 from draas.testing.sim.machines import Container, Machine
@@ -67,6 +68,7 @@ class Scenario:
             on_say=self.invariants.said,
             agent_class=self._agent_class,
             to_controller=self._to_controller,
+            builds=number % BUILDER_EVERY == 0,
         )
         self.machines.append(machine)
         self._furnish(machine)
@@ -168,6 +170,8 @@ class Scenario:
         for _ in range(chance.randint(4, 14)):
             self.world.after(chance.uniform(0.0, FAULTY_S * 0.8), self._submit)
         for _ in range(chance.randint(0, 4)):
+            self.world.after(chance.uniform(0.0, FAULTY_S * 0.8), self._submit_build)
+        for _ in range(chance.randint(0, 4)):
             self.world.after(chance.uniform(2.0, FAULTY_S), self._cancel)
         for _ in range(chance.randint(0, 3)):
             self.world.after(chance.uniform(5.0, FAULTY_S), self._retry)
@@ -202,6 +206,12 @@ class Scenario:
             specs.append(self._spec(needs))
         known = {id: self.disk.jobs[id].state for spec in specs for id in spec.needs if id in self.disk.jobs}
         command = SubmitJobs(project=DEFAULT_PROJECT, ids=ids, specs=specs, known=known)
+        self._ask(command, None, lambda jobs: self.invariants.acknowledged(job.id for job in jobs))
+
+    def _submit_build(self) -> None:
+        id = JobId(f"j{len(self._submitted)}")
+        self._submitted.append(id)
+        command = SubmitJobs(project=DEFAULT_PROJECT, ids=[id], specs=[a_build(id, self.world.chance)], known={})
         self._ask(command, None, lambda jobs: self.invariants.acknowledged(job.id for job in jobs))
 
     def _spec(self, needs: tuple[JobId, ...]) -> JobSpec:

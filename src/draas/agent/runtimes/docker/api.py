@@ -45,6 +45,11 @@ def engine_address(url: str | None) -> str:
     return f"unix://{found}"
 
 
+def is_local(url: str | None) -> bool:
+    """Whether the engine at `url`, or where it is looked for without one, runs on this machine."""
+    return engine_address(url).startswith("unix://")
+
+
 class EngineApi:
     """One engine. Raises EngineError where it refuses and EngineAway where it does not answer within the time-out."""
 
@@ -69,7 +74,7 @@ class EngineApi:
     @property
     def local(self) -> bool:
         """Whether the engine runs on this machine, so that its cgroups and files may be looked at."""
-        return self.address.startswith("unix://")
+        return is_local(self.address)
 
     @property
     def host(self) -> str:
@@ -84,21 +89,29 @@ class EngineApi:
         body: Json = None,
         data: bytes | None = None,
         timeout_s: float = CALL_TIMEOUT_S,
+        headers: Mapping[str, str] | None = None,
         **query: str | int,
     ) -> Json:
         """One call; the decoded answer, or None where there is none."""
         limit = aiohttp.ClientTimeout(total=timeout_s)
-        async with self._request(method, path, query, body, data, limit) as response:
+        async with self._request(method, path, query, body, data, limit, headers) as response:
             text = await response.read()
         return json.loads(text) if text and response.content_type == "application/json" else None
 
     @asynccontextmanager
     async def stream(
-        self, method: str, path: str, *, body: Json = None, silence_s: float | None = None, **query: str | int
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json = None,
+        silence_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        **query: str | int,
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """A call whose answer goes on; EngineAway after `silence_s` seconds without a byte."""
         limit = aiohttp.ClientTimeout(total=None, sock_connect=CALL_TIMEOUT_S, sock_read=silence_s)
-        async with self._request(method, path, query, body, None, limit) as response:
+        async with self._request(method, path, query, body, None, limit, headers) as response:
             yield response.content
 
     @asynccontextmanager
@@ -110,18 +123,19 @@ class EngineApi:
         body: Json,
         data: bytes | None,
         limit: aiohttp.ClientTimeout,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         try:
             docker = self._connected()
             url = f"{docker.docker_host}/v{VERSION}/{path}"
-            headers = {"Content-Type": "application/x-tar"} if data is not None else None
+            kind = {"Content-Type": "application/x-tar"} if data is not None else {}
             async with self._session.request(
                 method,
                 url,
                 params=query,
                 json=body,
                 data=data,
-                headers=headers,
+                headers={**kind, **(headers or {})},
                 timeout=limit,
                 read_bufsize=STREAM_BUFFER_BYTES,
             ) as response:

@@ -1,21 +1,19 @@
-"""Images: references, pulling with progress, and what each failure means."""
+"""Images: references, and what each failure to pull means."""
 
 import asyncio
-import json
 import os
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
+from draas.model.architecture import runs
+from draas.model.login import Login
+from draas.model.registry import registry_of
 
-PULL_SILENCE_S = 300.0  # the engine reports several times a second while bytes arrive
 MAX_REFERENCE = 512
 FULL_DISK_BYTES = 64 * 1024 * 1024  # with less than this no layer can be unpacked
-# Which other architectures a machine runs by itself.
-ALSO_RUNS = {"amd64": {"386"}, "arm64": {"arm"}}
 
 
 # Source: the grammar of github.com/distribution/reference. Nothing that passes can change the path of a call.
@@ -51,91 +49,38 @@ def parse_reference(image: str) -> Reference:
     return Reference(head, tag) if tagged else Reference(name, "latest")
 
 
-def registry_of(image: str) -> str:
-    """The registry's host; Docker Hub where none is named."""
-    first, slash, _ = image.partition("/")
-    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+async def explain_pull(api: EngineApi, image: str, error: EngineError, remedy: str = "") -> RuntimeFailure:
+    """What went wrong, by the status of the engine's answer and by what can be looked up; its message is only quoted.
 
-
-class Progress:
-    """Counts the layers of a pull into one sentence."""
-
-    def __init__(self) -> None:
-        self._layers: dict[str, tuple[int, int]] = {}
-        self._done: set[str] = set()
-        self.sentence = "pulling"
-
-    def on_message(self, message: dict[str, Any]) -> bool:
-        """Whether the sentence changed. Downloading counts for 80 of 100, unpacking and checking for the rest."""
-        layer, status = message.get("id", ""), message.get("status", "")
-        if status in ("Pulling fs layer", "Waiting"):
-            self._layers.setdefault(layer, (0, 0))
-        detail = message.get("progressDetail") or {}
-        if status == "Downloading" and detail.get("total"):
-            self._layers[layer] = (detail.get("current", 0), detail["total"])
-        if status in ("Download complete", "Pull complete", "Already exists"):
-            self._done.add(layer) if status != "Download complete" else None
-            total = self._layers.get(layer, (0, 0))[1]
-            self._layers[layer] = (total, total)
-        before, self.sentence = self.sentence, f"pulling {self.percent} %"
-        return self.sentence != before
-
-    @property
-    def percent(self) -> int:
-        if not self._layers:
-            return 0
-        current, total = (sum(column) for column in zip(*self._layers.values(), strict=True))
-        got = current / total if total else 0.0
-        return min(int(80 * got + 20 * len(self._done & self._layers.keys()) / len(self._layers)), 100)
-
-
-async def pull(api: EngineApi, image: str, progress: Callable[[str], None]) -> None:
-    """Pull `image`. Raises RuntimeFailure with cause and remedy."""
-    wanted = parse_reference(image)
-    counted = Progress()
-    progress(counted.sentence)
-    try:
-        async with api.stream(
-            "POST", "images/create", silence_s=PULL_SILENCE_S, fromImage=wanted.name, tag=wanted.tag
-        ) as stream:
-            async for line in stream:
-                message = json.loads(line) if line.strip() else {}
-                if "errorDetail" in message or "error" in message:
-                    detail = message.get("errorDetail") or {}
-                    raise EngineError(
-                        int(detail.get("code") or 500), str(detail.get("message") or message.get("error"))
-                    )
-                if counted.on_message(message):
-                    progress(counted.sentence)
-    except EngineError as error:
-        raise await explain_pull(api, image, error) from error
-    except EngineAway as error:
-        raise RuntimeFailure(
-            Cause.IMAGE, f"pulling image {image!r} was cut off: {error.detail}; try again when the engine runs"
-        ) from error
-
-
-async def explain_pull(api: EngineApi, image: str, error: EngineError) -> RuntimeFailure:
-    """What went wrong, by the status of the engine's answer and by what can be looked up; its message is only quoted."""
-    said = f"the engine said: {error.message}"
+    `remedy` is login_remedy's: engines answer 500 where the registry wants another login, or any.
+    """
+    said = f"{remedy}; the engine said: {error.message}" if remedy else f"the engine said: {error.message}"
     registry = registry_of(image)
     if error.status == 400:
-        return RuntimeFailure(Cause.IMAGE, f"{image!r} is no valid image name: write name:tag; {said}")
-    if error.status in (401, 403, 404):
         return RuntimeFailure(
-            Cause.IMAGE,
-            f"image {image!r} was not found at {registry}, or is private: check name and tag, or log in; {said}",
+            Cause.IMAGE, f"{image!r} is no valid image name: write name:tag; the engine said: {error.message}"
         )
+    if error.status in (401, 403, 404):
+        return RuntimeFailure(Cause.IMAGE, f"image {image!r} was not found at {registry}: check name and tag; {said}")
     free = await free_disk_bytes(api)
     if free is not None and free < FULL_DISK_BYTES:
         return RuntimeFailure(
             Cause.DISK,
-            f"no room for image {image!r}: {free >> 20} MiB are free on this node; remove images or files; {said}",
+            f"no room for image {image!r}: {free >> 20} MiB are free on this node; remove images or files; "
+            f"the engine said: {error.message}",
         )
     return RuntimeFailure(
         Cause.IMAGE,
         f"registry {registry} did not deliver image {image!r}: check that it runs and can be reached; {said}",
     )
+
+
+def login_remedy(image: str, login: Login | None) -> str:
+    """What to do where `image` of another registry is private: pulled with `login`, or without one."""
+    add = f"draas registries add {registry_of(image)}"
+    if login is None:
+        return f"if the image is private, the project's login is missing: {add}"
+    return f"if it is the project's login as {login.username!r} that is refused, give it again: {add}"
 
 
 async def free_disk_bytes(api: EngineApi) -> int | None:
@@ -152,7 +97,7 @@ async def free_disk_bytes(api: EngineApi) -> int | None:
 
 def check_arch(image: str, wanted: str, machine: str) -> None:
     """Raises RuntimeFailure(IMAGE) where a machine cannot run an image built for `wanted`."""
-    if wanted and wanted != machine and wanted not in ALSO_RUNS.get(machine, ()):
+    if not runs(machine, wanted):
         raise RuntimeFailure(
             Cause.IMAGE,
             f"image {image!r} is built for {wanted} and this node is {machine}: use an image for {machine}, "

@@ -19,7 +19,9 @@ from draas.lib.tasks import Tasks
 READ_BYTES = 256 * 1024
 FLOW_S = 0.01  # while lines come: long enough that thousands are read at once, a tenth of what a person notices
 SWEEP_S = 0.05
-SWEEP_SHARE = 200  # a sweep over very many files comes later, so that it never takes more than 1/200 of a core
+# A sweep over very many files comes later, so that all take no more than 1/200 of a core: a look at one costs 0.7 us. The time that a sweep took must
+# not say when the next comes: on a busy machine it is mostly waiting for a core, and 10 ms of that would be 2 s in which no line is seen.
+SWEEP_FILE_S = 0.00015
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -83,7 +85,7 @@ class Growth:
                 moved = _size(one.file) != one.size
                 if (moved or one.changed.is_set() or now >= one.until) and not one.due.done():
                     one.due.set_result(None)
-            await asyncio.sleep(max(SWEEP_S, SWEEP_SHARE * (clock.monotonic() - now)))
+            await asyncio.sleep(max(SWEEP_S, SWEEP_FILE_S * len(self._waiting)))
 
 
 @dataclass(slots=True)

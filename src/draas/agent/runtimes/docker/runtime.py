@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
 
-from draas.agent.runtimes.docker import container_body, container_state, images, usage
+from draas.agent.images.cluster_images import ClusterImages
+from draas.agent.runtimes.docker import container_body, container_state, containers, usage
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
 from draas.agent.runtimes.docker.container_body import Surroundings, container_name, render_container
 from draas.agent.runtimes.docker.container_state import Info
@@ -17,13 +17,11 @@ from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_
 from draas.agent.runtimes.docker.failures import explain_start
 from draas.agent.runtimes.docker.log_file import Growth
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
+from draas.agent.runtimes.docker.node_images import NodeImages
 from draas.agent.runtimes.docker.output import Source, follow_output
 from draas.agent.runtimes.docker.own_address import is_loopback, publish_on
 from draas.agent.runtimes.docker.patience import Patience
-from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE
-from draas.agent.runtimes.docker.pins import is_id, pin_image
 from draas.agent.runtimes.docker.running import RunningContainers
-from draas.agent.runtimes.docker.seen_images import SeenImages
 from draas.agent.runtimes.docker.service_body import LOOPBACK
 from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, Life, woken
 from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
@@ -36,9 +34,7 @@ from draas.model.node import Image, RuntimeInfo
 from draas.wire.link import Assignment
 
 PROBE_TIMEOUT_S = 5.0
-KILL_TIMEOUT_S = 30.0  # what SIGKILL does not end within this is stuck in the kernel
 OOM_EVENT_S = 0.3  # the engine learns of an out-of-memory kill separately from the exit, and sometimes later
-IMAGES_TTL_S = 5.0
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +65,7 @@ class DockerRuntime:
     A command that is not found ends with exit code 127 and one that cannot be executed with 126, said on stderr by the
     container's init process; where the engine has none, start raises RuntimeFailure(EXIT) with the same words.
     `address` is this node's for other machines: ports of replicas are published there; on loopback where it has none.
-    `watchdog` is told, at each renewal, until when (monotonic seconds) each exclusive container may run, by name.
+    `cluster` has the images of the controller's registry; without it these are refused. `watchdog` is told, at each renewal, until when (monotonic seconds) each exclusive container may run, by name.
     """
 
     name = RuntimeName.DOCKER
@@ -83,15 +79,17 @@ class DockerRuntime:
         watchdog: Watchdog | None = None,
         pool_size: int = POOL_SIZE,
         address: str = "",
+        cluster: ClusterImages | None = None,
     ) -> None:
         self.api = EngineApi(url)
         self._owner = owner
-        self._default_image = default_image
+        self._cluster = cluster
         self._watchdog = watchdog
         self._tasks = Tasks("docker")
         self._watch = EngineWatch(self.api, owner, self._tasks)
         self._pool = NamespacePool(self.api, owner, pool_size)
         self._patience = Patience(self.api.address)
+        self._images = NodeImages(self.api, self._patience, default_image, cluster)
         self._growth = Growth(self._tasks)
         self._facts: Facts | None = None
         self._root: str | None = None
@@ -99,12 +97,8 @@ class DockerRuntime:
         self._gpu_lock = asyncio.Lock()
         self._pulling: dict[AllocationId, asyncio.Task[None]] = {}
         self._begun: dict[AllocationId, _Begun] = {}
-        self._seen_images = SeenImages()
-        self._images: tuple[Image, ...] = ()
-        self._images_until = 0.0
         self._host_ip = publish_on(address, local=self.api.local)
         self._running = RunningContainers(self.api, LOOPBACK if is_loopback(address) else address)
-        self._pins: dict[AllocationId, str] = {}  # what a replica's image is exactly, from its prepare to its end
 
     # --- the node ---
 
@@ -116,22 +110,13 @@ class DockerRuntime:
             missing = f"Docker Engine is not running: {error}; sudo apt-get install docker.io, or start dockerd, or set DOCKER_HOST"
             return RuntimeInfo(name=self.name, available=False, missing=missing)
         missing = what_is_missing(version)
+        if not missing and self._cluster is not None:
+            await self._cluster.serve()
         return RuntimeInfo(name=self.name, available=not missing, version=version["Version"], missing=missing)
 
     async def images(self) -> tuple[Image, ...]:
         """The engine's images, at most some seconds old; the last known where it does not answer."""
-        if clock.monotonic() >= self._images_until:
-            try:
-                listed = await self.api.call("GET", "images/json")
-            except (EngineAway, EngineError):
-                return self._images
-            self._images = tuple(
-                Image(id=item["Id"], tags=tuple(sorted(tags)), size_bytes=item["Size"])
-                for item in sorted(listed, key=lambda item: str(item["Id"]))
-                if PAUSE_IMAGE not in (tags := _tags(item))
-            )
-            self._images_until = clock.monotonic() + IMAGES_TTL_S
-        return self._images
+        return await self._images.listed()
 
     async def _known(self) -> Facts:
         if self._facts is None:
@@ -162,41 +147,8 @@ class DockerRuntime:
     async def _prepare(
         self, assignment: Assignment, progress: Callable[[str], None], pinned: Callable[[str], None]
     ) -> None:
-        image = self._image_of(assignment)
-        if assignment.service is not None or is_id(image):
-            await self._pin(assignment.id, image, progress, pinned)
-            return
         facts = await self._patience(self._known)
-        arch = self._seen_images.arch(image)
-        images.check_arch(image, arch if arch is not None else await self._fetch(image, progress), facts.arch)
-
-    async def _fetch(self, image: str, progress: Callable[[str], None]) -> str:
-        """Have the image here; the architecture that it is built for ("" where it does not say)."""
-        images.check_reference(image)
-        info = await self._patience(lambda: self._image(image))
-        if info is None:
-            await images.pull(self.api, image, progress)
-            self._images_until = 0.0
-            info = await self._patience(lambda: self._image(image))
-        if info is None:
-            raise RuntimeFailure(
-                Cause.IMAGE, f"image {image!r} was pulled and is gone again: does something prune images?"
-            )
-        arch = str(info.get("Architecture", ""))
-        self._seen_images.remember(image, arch)
-        return arch
-
-    async def _pin(
-        self, id: AllocationId, image: str, progress: Callable[[str], None], pinned: Callable[[str], None]
-    ) -> None:
-        facts = await self._patience(self._known)
-        self._pins[id], info = await self._patience(lambda: pin_image(self.api, image, progress, pinned))
-        self._images_until = 0.0
-        images.check_arch(image, info.get("Architecture", ""), facts.arch)
-
-    async def _image(self, image: str) -> dict[str, Any] | None:
-        found: dict[str, Any] | None = await self._or_none(f"images/{image}/json")
-        return found
+        await self._images.prepare(assignment, facts.arch, progress, pinned)
 
     async def start(self, assignment: Assignment) -> float:
         """Create and start its container, or adopt the one that is there."""
@@ -204,7 +156,7 @@ class DockerRuntime:
             return await self._patience(lambda: self._start(assignment))
 
     async def _start(self, assignment: Assignment) -> float:
-        name, image = container_name(assignment.id), self._image_of(assignment)
+        name = container_name(assignment.id)
         facts = await self._known()
         for _ in range(3):
             # A replica has a network of its own: a published port needs it, and it keeps it for months.
@@ -218,12 +170,10 @@ class DockerRuntime:
             except EngineError as error:
                 if namespace is not None and not await self._pool.alive(assignment.id):
                     await self._pool.discard(assignment.id)  # the engine was restarted, or someone removed it
-                    await self._delete(name)
-                elif error.status == 404 and self._seen_images.forget(image):
-                    await self._fetch(image, lambda _: None)
-                    self._seen_images.forget(image)  # if it is not this that is missing, the next try says so
-                else:
-                    raise await explain_start(self.api, assignment, image, error) from error
+                    await containers.delete(self.api, name)
+                elif error.status != 404 or not await self._images.again(assignment):
+                    failure = await explain_start(self.api, assignment, self._images.name_of(assignment), error)
+                    raise self._images.told(failure) from error
                 continue
             info = await self.api.call("GET", f"containers/{made}/json")
             started_at = container_state.started_at(info) or clock.now()
@@ -249,7 +199,7 @@ class DockerRuntime:
         gpus = await self._gpus(assignment.resources.gpus)
         around = Surroundings(
             owner=self._owner,
-            image=await self._exact_image(assignment),
+            image=await self._images.exact(assignment),
             network=namespace.network if namespace else self._network_of(assignment),
             mounts=namespace.mounts if namespace else (),
             init=facts.has_init,
@@ -270,14 +220,10 @@ class DockerRuntime:
             )
         if (started := container_state.started_at(info)) is not None:
             return started
-        await self._delete(name)  # made by an agent that died before it was started; its network may be gone
+        await containers.delete(
+            self.api, name
+        )  # made by an agent that died before it was started; its network may be gone
         return str((await self.api.call("POST", "containers/create", body=body, name=name))["Id"])
-
-    async def _exact_image(self, assignment: Assignment) -> str:
-        """What a replica's image was pinned to; found out again where an agent before this one had prepared it."""
-        if assignment.service is not None and assignment.id not in self._pins:
-            await self._pin(assignment.id, self._image_of(assignment), unheard, unheard)
-        return self._pins.get(assignment.id) or self._image_of(assignment)
 
     def _network_of(self, assignment: Assignment) -> str:
         return "bridge" if assignment.service is not None else self._pool.network
@@ -330,7 +276,7 @@ class DockerRuntime:
 
     async def _restarted_at(self) -> float:
         """When the engine was last seen to go, or was started: it makes its bridge anew each time. Unix seconds."""
-        bridge = await self._patience(lambda: self._or_none("networks/bridge"))
+        bridge = await self._patience(lambda: containers.get_or_none(self.api, "networks/bridge"))
         return max(self._watch.lost_at, parse_rfc3339(bridge["Created"]) if bridge is not None else 0.0)
 
     async def _ended(self, id: AllocationId) -> Info | None:
@@ -366,7 +312,7 @@ class DockerRuntime:
 
     async def stop(self, id: AllocationId, grace_s: float) -> None:
         """TERM, and KILL after `grace_s`; also ends a pull that is under way for it."""
-        self._pins.pop(id, None)
+        self._images.forget(id)
         if (pulling := self._pulling.get(id)) is not None:
             pulling.cancel()
         name = container_name(id)
@@ -375,9 +321,12 @@ class DockerRuntime:
             if info is None or not container_state.is_ours(info, self._owner, id):
                 return
             if info["State"]["Paused"]:  # what is paused ends by no signal
-                await self._patience(partial(self._unpause, name))
-            for signal, limit_s in ((container_state.stop_signal(info), grace_s), ("SIGKILL", KILL_TIMEOUT_S)):
-                await self._patience(partial(self._signal, name, signal))
+                await self._patience(partial(containers.unpause, self.api, name))
+            for signal, limit_s in (
+                (container_state.stop_signal(info), grace_s),
+                ("SIGKILL", containers.KILL_TIMEOUT_S),
+            ):
+                await self._patience(partial(containers.send_signal, self.api, name, signal))
                 try:
                     async with asyncio.timeout(limit_s):
                         await self._ended(id)
@@ -388,32 +337,20 @@ class DockerRuntime:
             Cause.RUNTIME, f"container {name} does not end, even by SIGKILL: restart the engine or the node"
         )
 
-    async def _signal(self, name: str, signal: str) -> None:
-        try:
-            await self.api.call("POST", f"containers/{name}/kill", signal=signal)
-        except EngineError as error:
-            if error.status not in (404, 409):  # gone, or not running
-                raise
-
-    async def _unpause(self, name: str) -> None:
-        try:
-            await self.api.call("POST", f"containers/{name}/unpause")
-        except EngineError as error:
-            if error.status not in (404, 409, 500):  # gone, or not paused (any more)
-                raise
-
     async def remove(self, id: AllocationId) -> None:
         """Remove the container, its anonymous volumes, its namespace's loan and its control groups."""
         name = container_name(id)
         async with self._alone(id):
             begun = self._begun.get(id)
             if begun is not None or await self._is_here(id):
-                await self._patience(lambda: self._delete(begun.kept.container_id if begun is not None else name))
+                await self._patience(
+                    lambda: containers.delete(self.api, begun.kept.container_id if begun is not None else name)
+                )
             if begun is not None:
                 self._watch.forget(begun.kept.container_id)
                 del self._begun[id]
             self._pool.give_back(id)
-            self._pins.pop(id, None)
+            self._images.forget(id)
             self._running.forget(id)
             if self._pool.cgroup_parent is not None:
                 await asyncio.to_thread(usage.remove_group, usage.group_name(self._pool.cgroup_parent, id))
@@ -421,23 +358,6 @@ class DockerRuntime:
     async def _is_here(self, id: AllocationId) -> bool:
         info = await self._patience(lambda: self._inspect(container_name(id)))
         return info is not None and container_state.is_ours(info, self._owner, id)
-
-    async def _delete(self, name: str) -> None:
-        try:
-            await self.api.call("DELETE", f"containers/{name}", force=1, v=1)
-        except EngineError as error:
-            if error.status == 404:
-                return
-            if error.status != 409:
-                raise
-            await self._until_gone(name)  # its removal is under way already
-
-    async def _until_gone(self, name: str) -> None:
-        try:
-            await self.api.call("POST", f"containers/{name}/wait", condition="removed", timeout_s=KILL_TIMEOUT_S)
-        except EngineError as error:
-            if error.status != 404:
-                raise
 
     async def found(self) -> list[Found]:
         """Containers of this owner, also those that were made and never started."""
@@ -527,20 +447,8 @@ class DockerRuntime:
 
     # --- small things ---
 
-    def _image_of(self, assignment: Assignment) -> str:
-        return assignment.image or self._default_image
-
     async def _inspect(self, name: str) -> Info | None:
-        found: Info | None = await self._or_none(f"containers/{name}/json")
-        return found
-
-    async def _or_none(self, path: str) -> Any:
-        try:
-            return await self.api.call("GET", path)
-        except EngineError as error:
-            if error.status != 404:
-                raise
-            return None
+        return await containers.inspect(self.api, name)
 
     @asynccontextmanager
     async def _alone(self, id: AllocationId) -> AsyncIterator[None]:
@@ -562,13 +470,6 @@ def _kept(info: Info) -> _Kept:
         cap_bytes=int(info["Config"]["Labels"][container_body.LOG_CAP]),
         has_log_file=container_state.has_log_file(info),
     )
-
-
-def _tags(item: dict[str, Any]) -> list[str]:
-    """Its names, by tag and by digest: what a replica's image is pinned to is known here by its digest alone."""
-    return [
-        name for key in ("RepoTags", "RepoDigests") for name in item.get(key) or () if not name.startswith("<none>")
-    ]
 
 
 async def _outcome(work: Awaitable[None]) -> RuntimeFailure | None:

@@ -1,0 +1,66 @@
+"""What is written to BuildKit's control group for the builds under way. Pure.
+
+Source: the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst; cpu.idle: scheduler/sched-design-CFS.rst.
+"""
+
+from collections.abc import Mapping
+
+from draas.agent.runtimes.process.cgroup_files import Limits, Setting, quota_v1, quota_v2, settings_v1, settings_v2
+
+NAME = "buildkit"  # what it calls the group that all its steps are in
+PIDS_PER_BUILD = 8192  # compilers on many cores stay far below; a fork bomb does not
+# Beside an app of 1024 shares a build gets next to nothing while the app has something to do, and all that it leaves.
+SHARES_V1, WEIGHT_V2, BLKIO_V1, IO_V2 = 16, 1, 10, 10
+USUAL_SHARES_V1, USUAL_WEIGHT_V2, USUAL_BLKIO_V1, USUAL_IO_V2 = 1024, 100, 500, 100
+NO_LIMITS = Limits(memory_bytes=0, cpu_millis=0, pids_max=0)
+
+
+def render_settings(limits: Limits, version: str) -> list[Setting]:
+    """What is written for builds that may use `limits` together; with NO_LIMITS all is as the kernel made it. Pure.
+
+    cpu.idle comes before the weight when builds end, and after it when they begin: an idle group has no other weight.
+    """
+    running = limits != NO_LIMITS
+    v1 = version == "v1"
+    controller = "cpu" if v1 else ""
+    idle = Setting(controller, "cpu.idle", "1" if running else "0", optional=True)
+    if v1:
+        shares = Setting("cpu", "cpu.shares", str(SHARES_V1 if running else USUAL_SHARES_V1), optional=True)
+        block = str(BLKIO_V1 if running else USUAL_BLKIO_V1)
+        weights = [
+            Setting("blkio", "blkio.bfq.weight", str(BLKIO_V1 if running else 100), optional=True),
+            Setting("blkio", "blkio.weight", block, optional=True),
+        ]
+        first = [*settings_v1(limits), quota_v1(limits.cpu_millis)]
+    else:
+        shares = Setting("", "cpu.weight", str(WEIGHT_V2 if running else USUAL_WEIGHT_V2), optional=True)
+        weight = str(IO_V2 if running else USUAL_IO_V2)
+        weights = [
+            Setting("", "io.bfq.weight", weight, optional=True),
+            Setting("", "io.weight", f"default {weight}", optional=True),
+        ]
+        # One step out of memory must not end the steps of all other builds.
+        first = [one for one in settings_v2(limits) if one.name != "memory.oom.group"] + [quota_v2(limits.cpu_millis)]
+    return [*first, *([shares, idle] if running else [idle, shares]), *weights]
+
+
+def find_folders(parent: str, mounts: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The version, and where each controller ("" in v2) has BuildKit's group; no folders where there are no control groups. Pure."""
+    if all(controller in mounts for controller in ("memory", "cpu", "pids")):
+        return "v1", {controller: f"{mount}{parent}/{NAME}" for controller, mount in mounts.items() if controller}
+    return ("v2", {"": f"{mounts['']}{parent}/{NAME}"}) if "" in mounts else ("", {})
+
+
+def add_limits(each: list[Limits]) -> Limits:
+    """What they may use together; no limit for one is none for all."""
+    if not each:
+        return NO_LIMITS
+
+    def total(values: list[int]) -> int:
+        return sum(values) if all(values) else 0
+
+    return Limits(
+        memory_bytes=total([one.memory_bytes for one in each]),
+        cpu_millis=total([one.cpu_millis for one in each]),
+        pids_max=total([one.pids_max for one in each]),
+    )

@@ -1,0 +1,86 @@
+"""Screenshots of every page, wide and narrow, light and dark: `python tests/e2e/screenshots.py [FOLDER]`. For looking at."""
+
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from cloud import ADMIN_KEY, Cloud
+from playwright.sync_api import Browser, expect, sync_playwright
+
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+CHROMIUM = "/usr/bin/chromium"
+
+
+def fill(cloud: Cloud) -> dict[str, str]:
+    """A little of everything; ids of jobs by what became of them."""
+    ids = {
+        "done": cloud.submit(
+            "for n in 1 2 3 4 5; do echo line $n; done; echo oops >&2", name="resize-images", labels={"team": "web"}
+        ),
+        "failed": cloud.submit("echo 'cannot open input.csv' >&2; exit 3", name="nightly-report"),
+    }
+    for number in range(30):
+        cloud.submit("true", name=f"step-{number}")
+    cloud.wait_job(ids["done"], "succeeded")
+    cloud.wait_job(ids["failed"], "failed")
+    ids["running"] = cloud.submit("while :; do date; sleep 1; done", name="watcher")
+    ids["queued"] = cloud.submit("true", name="too-big", resources={"cpu_cores": 500, "memory_mb": 64})
+    cloud.wait_job(ids["running"], "running")
+    return ids
+
+
+def pages(ids: dict[str, str]) -> dict[str, str]:
+    return {
+        "overview": "/dashboard",
+        "machines": "/dashboard/machines",
+        "machine": "/dashboard/machines/node-1",
+        "jobs": "/dashboard/jobs",
+        "jobs-none": "/dashboard/jobs?name=nothing",
+        "job-done": f"/dashboard/jobs/{ids['done']}",
+        "job-failed": f"/dashboard/jobs/{ids['failed']}",
+        "job-queued": f"/dashboard/jobs/{ids['queued']}",
+        "job-new": "/dashboard/jobs/new",
+        "not-found": "/dashboard/nowhere",
+    }
+
+
+def shoot(browser: Browser, cloud: Cloud, ids: dict[str, str], folder: Path) -> None:
+    for scheme in ("light", "dark"):
+        for size, (width, height) in SIZES.items():
+            context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page = context.new_page()
+            page.on("console", lambda message: print(message.type, message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: print("pageerror", error))
+            page.goto(cloud.url)
+            page.get_by_label("Key", exact=True).wait_for()
+            page.screenshot(path=folder / f"sign-in-{size}-{scheme}.png")
+            page.get_by_label("Key", exact=True).fill(ADMIN_KEY)
+            page.get_by_role("button", name="Sign in").click()
+            page.locator(".connection[data-connection=live]").wait_for()
+            for name, path in pages(ids).items():
+                page.goto(cloud.url + path)
+                page.locator("h1").wait_for()
+                expect(page.locator("[aria-busy=true]")).to_have_count(0)
+                page.wait_for_timeout(250)  # fonts and charts are drawn; a picture asserts nothing
+                page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=size == "phone")
+            context.close()
+
+
+def main() -> None:
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Cloud(Path(home), port) as cloud,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        shoot(browser, cloud, fill(cloud), folder)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

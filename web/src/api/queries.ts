@@ -1,0 +1,89 @@
+// Queries: what pages read, each under the key by which live.ts marks it as stale.
+import { queryOptions } from '@tanstack/react-query';
+import { api, take } from './client';
+
+const LOAD_MS = 5000; // measured loads are in no event
+
+export const keys = {
+  session: ['session'] as const,
+  nodes: ['nodes'] as const,
+  node: (id: string) => ['nodes', 'one', id] as const,
+  samples: (id: string) => ['samples', id] as const,
+  apps: ['apps'] as const,
+  app: (name: string) => ['apps', 'one', name] as const,
+  jobs: ['jobs'] as const,
+  jobCounts: ['jobs', 'counts'] as const,
+  jobList: (filter: object) => ['job-list', filter] as const, // kept current by its own code, see useJobList
+  job: (id: string) => ['jobs', 'one', id] as const,
+  explain: (id: string) => ['jobs', 'one', id, 'explain'] as const,
+  onNode: (name: string) => ['jobs', 'on', name] as const,
+};
+
+export const sessionQuery = queryOptions({
+  queryKey: keys.session,
+  queryFn: () => take(api.GET('/api/session')),
+  staleTime: 10 * 60_000,
+  refetchInterval: 10 * 60_000, // what keeps a session of somebody who looks at the page
+  refetchOnWindowFocus: true,
+});
+
+export const nodesQuery = queryOptions({
+  queryKey: keys.nodes,
+  queryFn: () => take(api.GET('/api/nodes')),
+  refetchInterval: LOAD_MS,
+});
+
+export const nodeQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.node(id),
+    queryFn: () => take(api.GET('/api/nodes/{id}', { params: { path: { id } } })),
+    refetchInterval: LOAD_MS,
+  });
+
+export const samplesQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.samples(id),
+    queryFn: () => take(api.GET('/api/nodes/{id}/metrics', { params: { path: { id } } })),
+    refetchInterval: 10_000,
+  });
+
+export const appsQuery = queryOptions({ queryKey: keys.apps, queryFn: () => take(api.GET('/api/apps')) });
+
+export const appQuery = (name: string) =>
+  queryOptions({
+    queryKey: keys.app(name),
+    queryFn: () => take(api.GET('/api/apps/{name}', { params: { path: { name } } })),
+  });
+
+export const jobQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.job(id),
+    queryFn: () => take(api.GET('/api/jobs/{id}', { params: { path: { id } } })),
+  });
+
+export const explainQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.explain(id),
+    queryFn: () => take(api.GET('/api/jobs/{id}/explain', { params: { path: { id } } })),
+  });
+
+/** Jobs that run on a machine now, the newest hundred. */
+export const onNodeQuery = (name: string) =>
+  queryOptions({
+    queryKey: keys.onNode(name),
+    queryFn: () => take(api.GET('/api/jobs', { params: { query: { node: name, state: 'running', limit: 100 } } })),
+  });
+
+const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
+export type Counts = Record<(typeof COUNTED)[number], number>;
+
+/** How many jobs are in each of the states that the overview speaks of. */
+export const jobCountsQuery = queryOptions({
+  queryKey: keys.jobCounts,
+  queryFn: async (): Promise<Counts> => {
+    const pages = await Promise.all(
+      COUNTED.map((state) => take(api.GET('/api/jobs', { params: { query: { state, limit: 1 } } }))),
+    );
+    return Object.fromEntries(COUNTED.map((state, at) => [state, pages[at]?.total ?? 0])) as Counts;
+  },
+});

@@ -1,0 +1,159 @@
+// Overview: how the cluster is, in one sentence and a few figures; the first steps while there is little to see.
+import { Text } from '@mantine/core';
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { appsQuery, jobCountsQuery, nodesQuery } from '../../api/queries';
+import { bytes, cores } from '../../lib/amounts';
+import { useLive } from '../../live/Live';
+import { useClusterSentence } from '../../shell/ClusterSentence';
+import { EventRows } from '../../ui/EventRows';
+import { Meter } from '../../ui/Meter';
+import { Page, Section } from '../../ui/Page';
+import { StateBadge } from '../../ui/StateBadge';
+import { Answer } from '../../ui/states';
+import { capacityOf } from './capacity';
+import { FirstSteps } from './FirstSteps';
+
+const EVENTS_SHOWN = 12;
+
+export function Overview() {
+  const sentence = useClusterSentence();
+  return (
+    <Page title="Overview" command="draas nodes && draas jobs && draas apps">
+      {sentence !== null && (
+        <Section title="How it is">
+          <Text size="lg" className="sentence" data-tone={sentence.tone}>
+            {sentence.text}
+          </Text>
+          {sentence.remedy !== undefined && <Text c="dimmed">{sentence.remedy}</Text>}
+        </Section>
+      )}
+      <FirstSteps />
+      <div className="columns">
+        <CapacityPart />
+        <JobsPart />
+        <AppsPart />
+      </div>
+      <RecentEvents />
+    </Page>
+  );
+}
+
+function CapacityPart() {
+  const nodes = useQuery(nodesQuery);
+  return (
+    <Section
+      title="Capacity"
+      beside={
+        <div className="legend">
+          <span>used</span>
+          <span className="legend-reserved">reserved</span>
+        </div>
+      }
+    >
+      <Answer of={nodes}>
+        {({ items }) => {
+          const all = capacityOf(items);
+          return (
+            <>
+              <Meter
+                label="CPU"
+                used={all.coresUsed}
+                reserved={all.coresReserved}
+                total={all.cores}
+                told={`${Number(all.coresReserved.toFixed(2))} of ${cores(all.cores)} reserved`}
+              />
+              <Meter
+                label="Memory"
+                used={all.memoryUsed}
+                reserved={all.memoryReserved}
+                total={all.memory}
+                told={`${bytes(all.memoryReserved)} of ${bytes(all.memory)} reserved`}
+              />
+              <Meter
+                label="Disk"
+                used={all.diskUsed}
+                reserved={null}
+                total={all.disk}
+                told={`${bytes(all.diskUsed)} of ${bytes(all.disk)} used`}
+              />
+            </>
+          );
+        }}
+      </Answer>
+    </Section>
+  );
+}
+
+const SHOWN_STATES = ['running', 'queued', 'waiting', 'succeeded', 'failed'] as const;
+
+function JobsPart() {
+  const counts = useQuery(jobCountsQuery);
+  return (
+    <Section title="Jobs" beside={<Link to="/jobs">All jobs</Link>}>
+      <Answer of={counts}>
+        {(data) => (
+          <div className="rows">
+            {SHOWN_STATES.map((state) => (
+              <div key={state}>
+                <span className="grow">
+                  <Link to="/jobs" search={{ state }}>
+                    <StateBadge state={state} />
+                  </Link>
+                </span>
+                <span className="figure">{data[state].toLocaleString('en')}</span>
+              </div>
+            ))}
+          </div>
+        )}
+      </Answer>
+    </Section>
+  );
+}
+
+function AppsPart() {
+  const apps = useQuery(appsQuery);
+  return (
+    <Section title="Apps">
+      <Answer of={apps}>
+        {({ items }) =>
+          items.length === 0 ? (
+            <Text size="sm" c="dimmed">
+              No app yet. <code>draas deploy --image nginx --port 80</code> runs one.
+            </Text>
+          ) : (
+            <div className="rows">
+              {items.slice(0, 8).map((app) => (
+                <div key={app.id}>
+                  <StateBadge state={app.state} />
+                  <span className="grow one-line">
+                    <b>{app.name}</b>{' '}
+                    {app.rolling !== null && <span className="dim">release {app.rolling} rolls out</span>}
+                  </span>
+                  <span className="figure dim">
+                    {app.healthy}/{app.wanted} healthy
+                  </span>
+                </div>
+              ))}
+            </div>
+          )
+        }
+      </Answer>
+    </Section>
+  );
+}
+
+function RecentEvents() {
+  const { recent, connection } = useLive();
+  return (
+    <Section title="Recent events">
+      {recent.length === 0 ? (
+        <Text size="sm" c="dimmed">
+          {connection === 'live' ? 'Nothing has happened yet.' : 'Waiting for the controller.'}
+        </Text>
+      ) : (
+        <EventRows events={recent.slice(0, EVENTS_SHOWN)} />
+      )}
+    </Section>
+  );
+}

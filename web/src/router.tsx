@@ -1,0 +1,32 @@
+// Router: all pages. A new one is a folder under pages/ with a route.ts, and a line here.
+import type { QueryClient } from '@tanstack/react-query';
+import { createRouter } from '@tanstack/react-router';
+import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
+import { machineRoute, machinesRoute } from './pages/machines/route';
+import { overviewRoute } from './pages/overview/route';
+import { signInRoute } from './pages/sign-in/route';
+import { rootRoute, shellRoute } from './shell/route';
+import { ErrorPanel } from './ui/states';
+
+const tree = rootRoute.addChildren([
+  signInRoute,
+  shellRoute.addChildren([overviewRoute, machinesRoute, machineRoute, jobsRoute, newJobRoute, jobRoute]),
+]);
+
+export function makeRouter(client: QueryClient) {
+  return createRouter({
+    routeTree: tree,
+    basepath: '/dashboard',
+    context: { client },
+    defaultPreload: 'intent',
+    defaultPreloadDelay: 80,
+    defaultErrorComponent: ({ error, reset }) => <ErrorPanel error={error} onRetry={reset} />,
+    scrollRestoration: true,
+  });
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,45 @@
+// Gate: whoever is not signed in is led to the sign-in, and back to where they wanted to go.
+import { useQuery } from '@tanstack/react-query';
+import { useLocation, useNavigate } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
+import { sessionQuery } from '../api/queries';
+import { Live } from '../live/Live';
+import { ErrorPanel, Loading } from '../ui/states';
+import { Shell } from './Shell';
+
+export function Gate() {
+  const session = useQuery(sessionQuery);
+  const since = useRef<number | null>(null);
+  if (session.data === undefined) {
+    return (
+      <div className="sign-in">
+        <div>
+          {session.error ? (
+            <ErrorPanel error={session.error} onRetry={() => void session.refetch()} />
+          ) : (
+            <Loading rows={3} />
+          )}
+        </div>
+      </div>
+    );
+  }
+  if (!session.data.signed_in) return <ToSignIn />;
+  since.current ??= Math.max(0, session.data.last_event - 100); // so that the overview has a past to show
+  return (
+    <Live since={since.current}>
+      <Shell session={session.data} />
+    </Live>
+  );
+}
+
+/** Leads there once: the address changes before this page goes, and would lead on for ever. */
+function ToSignIn() {
+  const navigate = useNavigate();
+  const { pathname, href } = useLocation();
+  const wanted = useRef(pathname === '/' ? undefined : href);
+  useEffect(() => {
+    const next = wanted.current;
+    void navigate({ to: '/sign-in', search: next === undefined ? {} : { next }, replace: true });
+  }, [navigate]);
+  return null;
+}

@@ -1,0 +1,14 @@
+// Nav: the pages that the menu and the palette lead to, in order. A page that is not there yet has no line here.
+import type { IconName } from '../ui/icons';
+
+export interface NavItem {
+  to: '/' | '/machines' | '/jobs';
+  label: string;
+  icon: IconName;
+}
+
+export const NAV: NavItem[] = [
+  { to: '/', label: 'Overview', icon: 'overview' },
+  { to: '/machines', label: 'Machines', icon: 'machines' },
+  { to: '/jobs', label: 'Jobs', icon: 'jobs' },
+];

@@ -1,0 +1,46 @@
+// EventRows: events in words, each leading to what it is about.
+import { Link } from '@tanstack/react-router';
+import type { EventView } from '../api/client';
+import { eventDetail, eventSubject } from '../lib/eventText';
+import { StateBadge } from './StateBadge';
+import { TimeAgo } from './TimeAgo';
+
+export function EventRows({ events }: { events: readonly EventView[] }) {
+  return (
+    <div className="rows">
+      {events.map((event) => {
+        const [noun = '', verb = ''] = event.kind.split('.');
+        return (
+          <div key={event.number}>
+            <StateBadge state={verb} />
+            <span className="grow one-line">
+              {noun} <Subject event={event} noun={noun} /> <span className="dim">{eventDetail(event)}</span>
+            </span>
+            <span className="dim">
+              <TimeAgo at={event.at} />
+            </span>
+          </div>
+        );
+      })}
+    </div>
+  );
+}
+
+function Subject({ event, noun }: { event: EventView; noun: string }) {
+  const told = eventSubject(event);
+  if (noun === 'job' && event.kind !== 'job.deleted') {
+    return (
+      <Link to="/jobs/$id" params={{ id: event.subject }}>
+        {told}
+      </Link>
+    );
+  }
+  if (noun === 'node' && event.kind !== 'node.left') {
+    return (
+      <Link to="/machines/$name" params={{ name: told }}>
+        {told}
+      </Link>
+    );
+  }
+  return <b>{told}</b>;
+}

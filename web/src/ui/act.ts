@@ -1,0 +1,33 @@
+// Act: something that changes the cluster: one at a time, its error shown where it was asked for.
+import { notifications } from '@mantine/notifications';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { asProblem } from '../api/problem';
+
+interface Act<Given, Done> {
+  do: (given: Given) => Promise<Done>;
+  /** Said when it is done. */
+  done?: string | ((done: Done) => string);
+  /** Keys of the queries that show what it changed. */
+  stale?: readonly (readonly unknown[])[];
+  after?: (done: Done) => void;
+  /** The page shows the error itself. */
+  quiet?: boolean;
+}
+
+export function useAct<Given, Done>({ do: perform, done, stale = [], after, quiet }: Act<Given, Done>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: perform,
+    onSuccess: (result) => {
+      for (const queryKey of stale) void client.invalidateQueries({ queryKey });
+      const told = typeof done === 'function' ? done(result) : done;
+      if (told) notifications.show({ message: told, color: 'teal' });
+      after?.(result);
+    },
+    onError: (error) => {
+      if (quiet) return;
+      const problem = asProblem(error);
+      notifications.show({ title: problem.title, message: problem.message, color: 'red', autoClose: 10_000 });
+    },
+  });
+}
