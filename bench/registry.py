@@ -41,7 +41,7 @@ from draas.agent.images.upstream import Controller
 async def main(folder, url, key):
     images = ClusterImages(Path(folder), Controller(url=url, key=key, tls=None))
     await images.serve()
-    print(images.login.host, images.login.password, flush=True)
+    print('AT', images.login.host, images.login.password, flush=True)
     await asyncio.Event().wait()
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -50,17 +50,17 @@ asyncio.run(main(*sys.argv[1:]))
 class Target:
     """A registry under test: where, and what opens it."""
 
-    def __init__(self, title: str, host: str, password: str = "") -> None:
-        self.title, self.host = title, host
+    def __init__(self, title: str, host: str, password: str = "", repository: str = "default/bench") -> None:
+        self.title, self.host, self.repository = title, host, repository
         auth = {"username": "draas", "password": password, "serveraddress": host} if password else {}
         self.headers = {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(auth).encode()).decode()}
-        self.basic = aiohttp.BasicAuth("draas", password) if password else None
+        self.basic = {"Authorization": aiohttp.encode_basic_auth("draas", password)} if password else {}
         self.push_s: list[float] = []
         self.pull_s: list[float] = []
 
     @property
     def name(self) -> str:
-        return f"{self.host}/default/bench"
+        return f"{self.host}/{self.repository}"
 
 
 async def engine(docker: aiohttp.ClientSession, method: str, path: str, headers: dict[str, str] | None = None) -> None:
@@ -180,8 +180,8 @@ async def big_push(target: Target, processes: dict[str, psutil.Process], size: i
     began = clock.monotonic()
     watching = asyncio.create_task(watch())
     timeout = aiohttp.ClientTimeout(total=None, sock_read=300)
-    async with aiohttp.ClientSession(auth=target.basic, timeout=timeout) as http:
-        url = f"http://{target.host}/v2/default/bench/blobs/uploads/"
+    async with aiohttp.ClientSession(headers=target.basic, timeout=timeout) as http:
+        url = f"http://{target.host}/v2/{target.repository}/blobs/uploads/"
         async with http.post(url) as response:
             response.raise_for_status()
             place = str(response.url.join(URL(response.headers["Location"])))
@@ -227,8 +227,11 @@ async def agents_address(machine: Machine) -> AsyncIterator[tuple[Target, psutil
     )
     assert process.stdout is not None
     try:
-        host, password = (await process.stdout.readline()).decode().split()
-        yield Target("DRaaS, through an agent", host, password), psutil.Process(process.pid)
+        words: list[str] = []
+        while words[:1] != ["AT"]:  # before it, its log
+            words = (await process.stdout.readline()).decode().split()
+        host, password = words[1:]
+        yield Target("DRaaS, through an agent", host, password, "default/carried"), psutil.Process(process.pid)
     finally:
         process.terminate()
         await process.wait()
