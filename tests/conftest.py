@@ -10,8 +10,12 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+# How long one example takes says more of what else this machine does.
+hypothesis.settings.register_profile("draas", deadline=None)
+hypothesis.settings.load_profile("draas")
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 

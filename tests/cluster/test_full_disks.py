@@ -1,11 +1,14 @@
 """A disk that is full: the machine's, and the controller's own."""
 
+import asyncio
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
-from draas.model.errors import Unavailable
+from draas.client.api import Client
+from draas.model.errors import DraasError, Unavailable
 from draas.testing.controller_process import ControllerProcess
 from draas.testing.lab import AgentOn, Lab
 from draas.testing.rack import Rack
@@ -85,6 +88,68 @@ def test_the_controllers_disk_is_full(rack: Rack) -> None:
         ballast.unlink(missing_ok=True)
         agent.kill()
         controller.close()
+
+
+def test_the_controllers_disk_is_nearly_full(rack: Rack) -> None:
+    """From 95 % on it refuses what comes in bulk, with the remedy; what runs, its output, single jobs and cancels go on."""
+    disk = rack.small_disk("controller-95", 64 * MIB)
+    controller = ControllerProcess(disk / "own", rack.address)
+    controller.log = rack.folder / "nearly-full-controller.log"
+    agent = AgentOn(rack.machines[0], name="full2")
+    ballast = disk / "ballast"
+    try:
+        controller.start()
+        lab = Lab(controller, [agent])
+        lab.join_all()
+        writing = controller.submit("i=0; while [ $i -lt 200 ]; do echo line $i; i=$((i+1)); sleep 0.02; done")
+        endless = controller.submit("sleep 600")
+        for job in (writing, endless):
+            controller.wait_job(job, "running")
+        found = os.statvfs(disk)
+        leave = found.f_blocks * found.f_frsize * 4 // 100
+        ballast.write_bytes(bytes(found.f_bavail * found.f_frsize - leave))
+        told = wait_for(lambda: refusal_of_a_batch(controller), bool, "the controller refuses a batch")
+        assert "96 % full" in told
+        assert "draas images prune" in told
+        assert controller.call(lambda client: client.nodes())["warnings"]
+        kinds = wait_for(lambda: disk_events(controller), lambda kinds: "disk.full" in kinds, "the event")
+        single = controller.submit("echo single", runtime="process")
+        controller.cancel(endless)
+        for job, state in ((single, "succeeded"), (endless, "cancelled"), (writing, "succeeded")):
+            assert controller.wait_job(job)["state"] == state
+        assert controller.output(writing).decode().splitlines() == [f"line {i}" for i in range(200)]
+        ballast.unlink()
+        wait_for(lambda: refusal_of_a_batch(controller), lambda told: not told, "the controller takes batches again")
+        kinds = wait_for(lambda: disk_events(controller), lambda kinds: "disk.freed" in kinds, "the end is told")
+        assert kinds == ["disk.full", "disk.freed"]
+    finally:
+        ballast.unlink(missing_ok=True)
+        agent.kill()
+        controller.close()
+
+
+def refusal_of_a_batch(controller: ControllerProcess) -> str:
+    try:
+        controller.call(lambda client: client.submit_batch([{"command": "true", "runtime": "process"}]), patience_s=0)
+    except DraasError as error:
+        return error.detail
+    return ""
+
+
+def disk_events(controller: ControllerProcess) -> list[str]:
+    """The kinds of those about the controller's own disk, so far."""
+
+    async def read(client: Client) -> list[str]:
+        kinds: list[str] = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                async for event in client.events(since=0):
+                    if event["subject"] == "controller":
+                        kinds.append(event["kind"])
+        return kinds
+
+    found: list[str] = controller.call(read)
+    return found
 
 
 def fill(ballast: Path) -> None:

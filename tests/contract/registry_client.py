@@ -16,6 +16,7 @@ from yarl import URL
 from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 from draas.store.blob_files import BlobFiles
 from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import Served, serve_api
@@ -126,12 +127,14 @@ class RegistryClient:
 
 
 @contextlib.asynccontextmanager
-async def registry(folder: Path, care: Callable[[Images], ImageCare] | None = None) -> AsyncIterator[RegistryClient]:
+async def registry(
+    folder: Path, care: Callable[[Images], ImageCare] | None = None, disk: OwnDisk | None = None
+) -> AsyncIterator[RegistryClient]:
     """A registry over `folder`, as long as the block is open."""
     images = images_in(folder)
     try:
         async with (
-            serve_api(images=images, care=care(images) if care is not None else None) as served,
+            serve_api(images=images, care=care(images) if care is not None else None, disk=disk) as served,
             aiohttp.ClientSession() as session,
         ):
             yield RegistryClient(served, session, images, folder)

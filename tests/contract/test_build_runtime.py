@@ -246,7 +246,7 @@ async def test_too_much_memory_ends_it_with_cause_and_remedy(here: Machine, runt
 
 
 async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtime: BuildRuntime) -> None:
-    text = f"FROM {BASE}\nRUN timeout 1 sh -c 'echo up; while :; do :; done'; echo spun\n"
+    text = f"FROM {BASE}\nRUN echo up; while :; do :; done\n"
     orders = [here.order({"Dockerfile": text}, cpu_millis=200, memory_bytes=100 * MIB, cache=False) for _ in range(2)]
     memory, cpu = group_of(here, "memory"), group_of(here, "cpu")
 
@@ -263,10 +263,13 @@ async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtim
     assert (cpu / "cpu.idle").read_text().strip() == "1" or (cpu / "cpu.shares").read_text().strip() == "16"
     await begin(1)
     await until(limits, lambda seen: seen == (str(200 * MIB), "40000"), "limits of two builds together")
+
+    def throttled() -> int:
+        return int(dict(line.split() for line in (cpu / "cpu.stat").read_text().splitlines())["nr_throttled"])
+
+    await until(throttled, bool, "how often the steps were held back")
     for order in orders:
-        ended = await runtime.wait(order.id)
-        assert ended.exit_code == 0, await text_of(runtime, order.id)
-    assert int(dict(line.split() for line in (cpu / "cpu.stat").read_text().splitlines())["nr_throttled"]) > 0
+        await runtime.stop(order.id, 5.0)
     assert int(limits()[0]) > 2**60
     assert limits()[1] == "-1"
     assert (cpu / "cpu.idle").read_text().strip() == "0"

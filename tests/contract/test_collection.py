@@ -11,19 +11,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cli_world import environment
+from click.testing import CliRunner
 from collection_world import DAY, World, age, blobs_in, check_sound
 from registry_client import OCI, OCI_INDEX, RegistryClient, digest_of, image_manifest, registry
 
+from draas.cli.main import main
 from draas.client.api import Client
 from draas.model.app import App, AppId
 from draas.model.app_spec import AppSpec
 from draas.model.errors import Conflict, Forbidden, NotFound
 from draas.model.job import DEFAULT_PROJECT
+from draas.model.node import Image
 from draas.model.plan import Plan
 from draas.model.release import Release, ReleaseState
 from draas.server.registry.images import Images
 from draas.server.services.images import ImageCare
-from draas.testing.api import put_key
+from draas.testing.api import make_node, put_key
 
 
 class Shop(RegistryClient):
@@ -297,3 +301,41 @@ async def test_a_key_of_one_project_sees_and_removes_its_own(shop: Shop) -> None
                 await refused
         await client.remove_image("mine/web:v1")
         assert (await client.images())["items"] == []
+
+
+async def test_the_command_line(shop: Shop, tmp_path: Path) -> None:
+    await shop.image(b"named", tag="v1")
+    old = await shop.image(b"old")
+    age(shop.folder, 2 * DAY)
+    node = make_node()
+    image = Image(id="sha256:1", tags=("nginx:1",), size_bytes=5_000_000, ours=True)
+    shop.world.cluster.apply(Plan(nodes=(replace(node, facts=replace(node.facts, images=(image,))),)))
+    runner = CliRunner(env=environment(shop.served, tmp_path))
+
+    async def draas(*words: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(runner.invoke, main, ["images", *words])
+        return done.exit_code, done.output
+
+    code, listed = await draas()
+    assert code == 0
+    assert listed.split()[:7] == ["REPOSITORY", "TAGS", "DIGEST", "SIZE", "AGE", "USED", "BY"]
+    assert "v1" in listed
+    assert old[:19] in listed
+    code, shown = await draas("show", "p/web")
+    assert (code, f"p/web@{old}" in shown, "used by" in shown) == (0, True, True)
+    code, plan = await draas("prune", "--dry-run")
+    lines = plan.splitlines()
+    assert lines[1].split()[:3] == ["controller", "image", f"p/web@{old}"]
+    assert lines[2].split()[:3] == ["node-a", "image", "nginx:1"]
+    assert "the node removes it" in lines[2]
+    assert lines[-1].endswith("would be freed on the controller")
+    assert await shop.status(old) == 200
+    told = json.loads((await draas("prune", "--json"))[1].splitlines()[-1])  # before it, this process's own log
+    assert [one["name"] for one in told["items"]] == [f"p/web@{old}"]
+    assert await shop.status(old) == 404
+    assert (await draas("prune"))[1] == "Nothing to remove on the controller.\n"
+    assert await draas("rm", "p/web:v1") == (0, "p/web:v1 removed\n")
+    code, told_twice = await draas("rm", "p/web:v1")
+    assert (code, "there is no image p/web:v1" in told_twice) == (1, True)
+    assert "No images yet" in (await draas())[1]
+    assert (await draas("show", "p/web"))[0] == 1

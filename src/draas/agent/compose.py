@@ -11,10 +11,11 @@ from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
 from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.images.upstream import Controller
-from draas.agent.main import Agent
+from draas.agent.main import Agent, DockerImages
 from draas.agent.observe.figures import Figures
 from draas.agent.runtimes.build.build_runtime import BuildRuntime
 from draas.agent.runtimes.docker.api import EngineAway, EngineError, is_local
+from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.docker.own_address import address_towards, is_own
 from draas.agent.runtimes.docker.runtime import DockerRuntime
 from draas.agent.runtimes.docker.sample_image import DEFAULT_SAMPLE_IMAGE, load_sample_image
@@ -82,7 +83,9 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
     host = HostRuntime(config.data_dir / "host", "plain" if config.host_jobs == "plain" else "sandboxed")
     controller = Controller(url=identity.url, key=identity.key, tls=identity.tls)
     cluster = ClusterImages(config.data_dir / "images", controller) if is_local(config.docker_host) else None
+    ledger = ImageLedger(config.data_dir / "images.json")
     docker = DockerRuntime(
+        ledger=ledger,
         owner=identity.owner,
         default_image=config.default_image or DEFAULT_SAMPLE_IMAGE,
         url=config.docker_host,
@@ -99,7 +102,8 @@ async def _run_as(identity: Identity, config: AgentConfig, shown: Shown) -> None
         )
     try:
         await _ready_image(docker, config)
-        shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes)
+        images = DockerImages(room=docker.room, ledger=ledger, folder=docker.image_folder)
+        shown.agent = Agent(replace(config, url=identity.url), identity.key, identity.tls, runtimes, images)
         await shown.agent.run()
     finally:
         if cluster is not None:

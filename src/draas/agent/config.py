@@ -31,4 +31,5 @@ class AgentConfig:
     dns_forward: tuple[str, ...] = ()  # whom a DNS node asks for other names than the apps'; none: such are refused
     health: tuple[str, int] | None = None  # where health and metrics are served; nowhere
     ingress: IngressConfig | None = None  # of an agent with that role
+    image_quota_bytes: int = 0  # for images that the agent pulled; 0: none
     isolated: bool = False  # laboratory only: report no load (many agents on one machine see one another's)

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,21 @@ import structlog
 from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
+from draas.agent.core.images import Rules
 from draas.agent.observe import machine
 from draas.agent.observe.figures import Figures
+from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.dns import DnsServer, stop_dns
+from draas.agent.shell.image_care import ImageCare, Room
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.link import Link, Target
 from draas.agent.shell.performer import Performer
 from draas.ingress.dns import DnsSetup
 from draas.lib import clock
+from draas.lib.disk import Disk
 from draas.lib.tasks import Tasks
+from draas.model.image_name import image_key
 from draas.model.job import RuntimeName
 from draas.model.node import Facts, Image, Load, RuntimeInfo
 from draas.model.route import Ingress
@@ -38,11 +43,25 @@ MEASURE_S = 2.0  # how often the use of replicas is measured
 LOOK_S = 10.0  # how often runtimes and images are looked at
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DockerImages:
+    """What the agent needs to make room for images: `folder` says where they are, where that can be seen."""
+
+    room: Room
+    ledger: ImageLedger
+    folder: Callable[[], Awaitable[Path | None]]
+
+
 class Agent:
     """One machine's agent. `run` returns only by cancellation, LinkRefused or a defect."""
 
     def __init__(
-        self, config: AgentConfig, key: str, tls: SSLContext | None, runtimes: Mapping[RuntimeName, Runtime]
+        self,
+        config: AgentConfig,
+        key: str,
+        tls: SSLContext | None,
+        runtimes: Mapping[RuntimeName, Runtime],
+        docker: DockerImages | None = None,
     ) -> None:
         self._config = config
         self._runtimes = runtimes
@@ -51,6 +70,8 @@ class Agent:
         self._complete = False
         self._looked_at = 0.0
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
+        self._docker = docker
+        self._disks = [config.data_dir]  # those that hold these folders are measured
         self._dns = _dns_server(config)
         self.core = AgentCore()
         self.link: Link | None = None
@@ -83,12 +104,17 @@ class Agent:
             )
             if self._dns is not None or self._ingress is not None:
                 link.on_routes = self._on_routes
+            care = self._image_care()
+            if care is not None:
+                link.on_keep = care.hear
             try:
                 await self._look(performer)
                 self._complete = await performer.adopt(self._away())
                 tasks.spawn(self._tick(performer), "tick")
                 tasks.spawn(self._look_often(performer), "look")
                 tasks.spawn(self._measure_often(performer, link), "measure")
+                if care is not None:
+                    tasks.spawn(care.run(), "images")
                 if self._dns is not None:
                     tasks.spawn(self._dns.run(), "dns")
                 else:
@@ -157,7 +183,7 @@ class Agent:
     async def _look_often(self, performer: Performer) -> None:
         while True:
             await asyncio.sleep(min(LOOK_S, 1.0))
-            self._load = Load() if self._config.isolated else machine.measure_load(self._config.data_dir)
+            self._load = Load() if self._config.isolated else machine.measure_load(self._disks)
             if clock.monotonic() - self._looked_at >= LOOK_S:
                 await self._look(performer)
 
@@ -181,6 +207,9 @@ class Agent:
             infos.append(await runtime.probe())
             with contextlib.suppress(OSError):
                 images += await runtime.images() if infos[-1].available else ()
+        if self._docker is not None:
+            images = [replace(image, ours=image.id in self._docker.ledger.owned) for image in images]
+            self._disks = [config.data_dir, *filter(None, [await self._docker.folder()])]
         gpus = self._facts.gpus or await machine.list_gpus()
         facts = Facts(
             arch=machine.architecture(),
@@ -198,7 +227,25 @@ class Agent:
         before, self._facts = self._facts, facts
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
-        self._load = Load() if config.isolated else machine.measure_load(config.data_dir)
+        self._load = Load() if config.isolated else machine.measure_load(self._disks)
+
+    def _image_care(self) -> ImageCare | None:
+        docker = self._docker
+        if docker is None:
+            return None
+
+        def disk() -> Disk | None:
+            return machine.fullest_disk(self._disks) if len(self._disks) > 1 else None
+
+        rules = Rules(quota_bytes=self._config.image_quota_bytes)
+        return ImageCare(room=docker.room, ledger=docker.ledger, wanted=self._wanted_images, disk=disk, rules=rules)
+
+    def _wanted_images(self) -> set[str]:
+        """What allocations here need: also those that only begin, or wait for their turn."""
+        live = [local for local in self.core.locals.values() if not local.ended]
+        named = {local.assignment.image or "" for local in live if local.assignment is not None}
+        named |= {local.observed.image for local in live} | {self._config.default_image or ""}
+        return {image_key(name) for name in named if name}
 
 
 def _ingress_runner(config: AgentConfig, on_traffic: Callable[[], None]) -> "IngressRunner | None":

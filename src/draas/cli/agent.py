@@ -20,6 +20,7 @@ from draas.cli.options import (
 )
 from draas.cli.parent import end_with_parent
 from draas.cli.running import run_until_stopped
+from draas.cli.units import memory_mb
 
 ROLES = frozenset({"worker", "builder", "ingress", "dns"})
 HOST_JOBS = ("off", "sandboxed", "plain")
@@ -106,6 +107,7 @@ def agent_config(given: dict[str, Any]) -> Any:
     memory = number(
         first(given.get("memory_mb"), env("DRAAS_NODE_MEMORY_MB"), file.get("memory_mb")), "--memory-mb", 16, 2**26
     )
+    quota = first(given.get("image_quota"), env("DRAAS_IMAGE_QUOTA"), file.get("image_quota"))
     return AgentConfig(
         url=url or "",
         data_dir=folder / "agent",
@@ -117,6 +119,7 @@ def agent_config(given: dict[str, Any]) -> Any:
         cpus=cpus,
         memory_bytes=int(memory * MIB) if memory is not None else None,
         docker_host=env("DOCKER_HOST"),
+        image_quota_bytes=int(memory_mb(str(quota), "--image-quota") * MIB) if quota else 0,
         health=health_address(first(given.get("port"), env("AGENT_PORT"), file.get("port"))),
         address=address,
         ingress=ingress_config(given, file, folder / "agent" / "ingress", address) if "ingress" in roles else None,

@@ -1,7 +1,7 @@
 """`build` of an app in draas.yaml: where the source is and how it is built. Raises click.UsageError naming file and line."""
 
 import difflib
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 KEYS = ("context", "dockerfile", "args", "target")
 # Stands for the image that a build will make, where a plan is asked for before it.
-PLACEHOLDER = "draas.internal/draas/not-built-yet"
+PLACEHOLDER = "draas.invalid/not-built-yet"
 BUILD, SOURCE = "draas.build", "draas.source"  # labels of an app: what made its image, and of what
 _LIKELY_PORT = 8000
-_OF_ARCH = "node.arch == "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,38 +99,15 @@ def before_build(fields: Mapping[str, Any], old: Mapping[str, Any], port: int | 
     """The app's fields as they can be checked before its image is there: with what a build made for `old`. `port` is what is known of it."""
     kept = {name: value for name, value in (old.get("labels") or {}).items() if name in (BUILD, SOURCE)}
     labels = {"labels": {**(fields.get("labels") or {}), **kept}} if kept else {}
-    arch = [rule for rule in old.get("constraints") or () if kept and rule.startswith(_OF_ARCH)]
     image = old.get("image") or PLACEHOLDER
-    more = {**labels, **_with_arch(fields, arch), "image": image}
-    return _with_port({**_without_build(fields), **more}, old.get("port") or port or _LIKELY_PORT)
+    return _with_port({**_without_build(fields), **labels, "image": image}, old.get("port") or port or _LIKELY_PORT)
 
 
-def after_build(
-    fields: Mapping[str, Any], built: Any, port: int | None, arches: Set[str] = frozenset()
-) -> dict[str, Any]:
-    """The app's fields with the image of a build, and with the port that was found where none was given.
-
-    `arches` are those of the cluster's machines: where there are several the app stays on those that its image is for.
-    """
+def after_build(fields: Mapping[str, Any], built: Any, port: int | None) -> dict[str, Any]:
+    """The app's fields with the image of a build, and with the port that was found where none was given."""
     source = built["source"]["digest"] if built["source"] is not None else built["git"]
     labels = {**(fields.get("labels") or {}), BUILD: built["id"], SOURCE: source}
-    arch = [f"{_OF_ARCH}{built['platform'].split('/')[1]}"] if len(arches) > 1 and "/" in built["platform"] else []
-    more = {"image": built["image"], "labels": labels, **_with_arch(fields, arch)}
-    return _with_port({**_without_build(fields), **more}, built["port"] or port)
-
-
-async def arches_of(client: Any) -> set[str]:
-    """The architectures of the cluster's machines. Raises DraasError."""
-    return {node["arch"] for node in (await client.nodes())["items"]}
-
-
-def _with_arch(fields: Mapping[str, Any], arch: list[str]) -> dict[str, Any]:
-    """The constraints with that of the image's architecture, in place of another; none where none is needed."""
-    if not arch:
-        return {}
-    return {
-        "constraints": [*(rule for rule in fields.get("constraints") or () if not rule.startswith(_OF_ARCH)), *arch]
-    }
+    return _with_port({**_without_build(fields), "image": built["image"], "labels": labels}, built["port"] or port)
 
 
 def without_build_labels(labels: Mapping[str, str]) -> dict[str, str]:

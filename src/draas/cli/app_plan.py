@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from draas.cli.app_build import PLACEHOLDER, AppBuild, before_build
+from draas.cli.app_build import AppBuild, before_build
 from draas.cli.output import say
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ async def plan_before_build(
 ) -> dict[str, Any]:
     """The same for an app whose image is still to be built: all but its image."""
     spec = await spec_of(client, app.name)
+    if spec and not await client.has_image(spec["image"]):
+        spec["image"] = None  # it would be refused, and is built anew anyway
     planned = await plan_in_file(client, app, before_build(fields, spec, None), file, project)
     found = () if fields.get("port") is not None or spec else ("port",)  # by the build
-    changes = [one for one in planned["changes"] if one["after"] != PLACEHOLDER and one["path"] not in found]
+    changes = [one for one in planned["changes"] if one["path"] != "image" and one["path"] not in found]
     return {**planned, "changes": changes, "build": build.shown}
 
 

@@ -111,3 +111,9 @@ def check_skew(behind_s: float, limit_s: float) -> Check:
     return Check(
         name="clock", verdict=verdict, told=told, remedy="set it, for example with NTP (timedatectl set-ntp true)"
     )
+
+
+def check_far_disk(machine: str, warning: str) -> Check:
+    """A disk of the cluster that fills up, in the controller's words."""
+    told, remedy = split_remedy(warning)
+    return Check(name="disk", verdict="warning", told=f"{machine}: {told}", remedy=remedy)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from draas.cli.app_body import FLAGS, app_body, app_options, name_of_image
-from draas.cli.app_build import AppBuild, after_build, arches_of, before_build, build_in, declared
+from draas.cli.app_build import AppBuild, after_build, before_build, build_in, declared
 from draas.cli.app_follow import roll_out
 from draas.cli.app_plan import plan_in_file, spec_of
 from draas.cli.app_progress import Progress
@@ -105,7 +105,7 @@ def _deploy_source(
     async def work(client: Any, ready: "Prepared") -> int:
         old = await spec_of(client, wanted.name)
         fields = app_body(given, declared(wanted.app) if wanted.app is not None else old)
-        checked = before_build(fields, old, ready.port)
+        checked = before_build(fields, {**old, "image": None}, ready.port)
         if wanted.app is not None and not _flags_of_app(given):
             planned = await plan_in_file(client, wanted.app, checked, wanted.file, project)
         else:
@@ -114,7 +114,7 @@ def _deploy_source(
             built = await build(client, wanted.name, planned["project"], ready, form)
         except NotBuilt as not_built:
             return not_built.code
-        fields = after_build(fields, built, ready.port, await arches_of(client))
+        fields = after_build(fields, built, ready.port)
         if fields.get("port") is None:
             form.say(
                 f"{wanted.name}: no port is known, so it serves nothing: EXPOSE one in the Dockerfile, or give --port"

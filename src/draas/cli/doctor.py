@@ -133,11 +133,28 @@ async def look_at_controller() -> list[Check]:
             health = await client.health()
             behind_s = clock.parse_rfc3339(health["time"]) - (began + clock.now()) / 2
             key = await key_trouble(client, Forbidden)
+            disks = await full_disks(client) if not key else []
     except (DraasError, KeyError, TypeError, ValueError) as error:
         told = getattr(error, "detail", "") or f"{settings.url} answers, but it is no DRaaS controller: check the URL"
         return [checks.check_controller(settings.url, told, "", asked_for=asked_for)]
     controller: Any = checks.check_controller(settings.url, "", health["version"], asked_for=asked_for)
-    return [controller, checks.check_key(key), checks.check_skew(behind_s, MAX_SKEW_S)]
+    skew = checks.check_skew(behind_s, MAX_SKEW_S)
+    return [controller, checks.check_key(key), skew, *(checks.check_far_disk(name, told) for name, told in disks)]
+
+
+async def full_disks(client: Any) -> list[tuple[str, str]]:
+    """The machines whose disks fill up, and what the controller says of each; none where the key may not ask."""
+    from draas.model.errors import DraasError
+
+    try:
+        told = await client.nodes()
+    except DraasError:
+        return []
+    all_of_them = [
+        ("controller", told.get("warnings", [])),
+        *((n["name"], n.get("warnings", [])) for n in told["items"]),
+    ]
+    return [(name, warning) for name, warnings in all_of_them for warning in warnings]
 
 
 async def key_trouble(client: Any, forbidden: type[Exception]) -> str:

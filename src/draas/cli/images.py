@@ -87,7 +87,8 @@ def prune(dry_run: bool, as_json: bool, quiet: bool, project: str | None) -> Non
         for one in told["items"]:
             click.echo(one["name"])
         return
-    if told["items"]:
+    removals = [*told["items"], *told["on_nodes"]]
+    if removals:
         rows = [
             [
                 one["node"] or "controller",
@@ -96,11 +97,15 @@ def prune(dry_run: bool, as_json: bool, quiet: bool, project: str | None) -> Non
                 size(one["freed_bytes"]),
                 one["reason"],
             ]
-            for one in told["items"]
+            for one in removals
         ]
         print_table(("WHERE", "WHAT", "NAME", "SIZE", "REASON"), rows, cut_first=("NAME",))
     verb = "would be freed" if dry_run else "freed"
-    click.echo(f"{size(told['freed_bytes'])} {verb}" if told["items"] else "Nothing to remove.")
+    click.echo(
+        f"{size(told['freed_bytes'])} {verb} on the controller"
+        if told["items"]
+        else "Nothing to remove on the controller."
+    )
 
 
 @images.command("rm")

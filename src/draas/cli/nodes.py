@@ -23,7 +23,8 @@ def nodes() -> None:
 @calling_options
 def list_nodes(as_json: bool, quiet: bool, project: str | None) -> None:
     """List the machines."""
-    found = call(lambda client: client.nodes())["items"]
+    told = call(lambda client: client.nodes())
+    found = told["items"]
     if as_json:
         for node in found:
             print_json(node)
@@ -41,14 +42,29 @@ def list_nodes(as_json: bool, quiet: bool, project: str | None) -> None:
                 _share(n, "cpu_cores", 1),
                 _share(n, "memory_mb", MIB),
                 f"{n['load']['cpu_percent']:.0f}%",
+                _disk(n["load"]),
                 ago(n["last_seen"]),
                 n["address"] or "-",
             ]
             for n in found
         )
         print_table(
-            ("NAME", "STATE", "ARCH", "CORES", "MEMORY", "LOAD", "SEEN", "ADDRESS"), list(rows), cut_first=("NAME",)
+            ("NAME", "STATE", "ARCH", "CORES", "MEMORY", "LOAD", "DISK", "SEEN", "ADDRESS"),
+            list(rows),
+            cut_first=("NAME",),
         )
+        _warn(told)
+
+
+def _disk(load: Any) -> str:
+    total = load["disk_total_bytes"]
+    return f"{load['disk_used_bytes'] * 100 / total:.0f}%" if total else "-"
+
+
+def _warn(told: Any) -> None:
+    for name, warnings in [("controller", told["warnings"]), *((n["name"], n["warnings"]) for n in told["items"])]:
+        for warning in warnings:
+            say(f"{name}: {warning}")
 
 
 def _share(node: Any, field: str, unit: int) -> str:
@@ -87,6 +103,7 @@ def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
             "GPUs": ", ".join(node["gpus"]) or "none",
             "runtimes": "\n".join(_runtime(runtime) for runtime in node["runtimes"]),
             **_ingress(node["ingress"]),
+            "warnings": "\n".join(node["warnings"]),
             "images": "\n".join(
                 f"{', '.join(i['tags']) or i['id'][:19]} ({size(i['size_bytes'])})" for i in node["images"]
             ),

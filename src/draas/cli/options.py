@@ -133,6 +133,11 @@ def agent_options(command: F) -> F:
             click.option("--label", multiple=True, metavar="K=V", help="A label of this node; may be repeated."),
             click.option("--cpus", help="Cores for jobs (DRAAS_NODE_CPUS; default: all)."),
             click.option("--memory-mb", help="Memory for jobs in MiB (DRAAS_NODE_MEMORY_MB; default: all)."),
+            click.option(
+                "--image-quota",
+                metavar="SIZE",
+                help="For images that the agent pulled: 50g (DRAAS_IMAGE_QUOTA; default: none).",
+            ),
         )
     ):
         command = option(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from draas.cli.app_build import AppBuild, after_build, arches_of, build_in, declared
+from draas.cli.app_build import AppBuild, after_build, build_in, declared
 from draas.cli.app_plan import plan_before_build, plan_in_file
 from draas.cli.build_options import BuildOptions, force_option, options_of, secret_option
 from draas.cli.building import Form, NotBuilt, build
@@ -128,7 +128,7 @@ async def _built_fields(client: Any, one: _One, ready: "Prepared", project: str,
         built = await build(client, one.app.name, project, ready, form)
     except NotBuilt as not_built:
         raise SystemExit(not_built.code) from None
-    return after_build(one.fields, built, ready.port, await arches_of(client))
+    return after_build(one.fields, built, ready.port)
 
 
 def _read(file: str, options: BuildOptions) -> list[_One]:

@@ -9,8 +9,8 @@ from pathlib import Path
 class Disk:
     """In bytes. What is reserved for root counts as used."""
 
-    used_bytes: int
-    total_bytes: int
+    used_bytes: int = 0
+    total_bytes: int = 0
 
     @property
     def share(self) -> float:

@@ -1,6 +1,7 @@
 """Names of images: repositories, tags and digests by the grammar of the OCI distribution specification 1.1 ("Pulling manifests")."""
 
 import re
+from functools import lru_cache
 from typing import NewType
 
 from draas.model.errors import Invalid
@@ -83,3 +84,15 @@ def parse_cluster_image(image: str) -> tuple[Repository, Tag | Digest] | None:
     name, _, digest = rest.partition("@")
     name, _, tag = name.partition(":")
     return parse_repository(name), parse_digest(digest) if digest else parse_tag(tag or "latest")
+
+
+@lru_cache(maxsize=4096)
+def image_key(reference: str) -> str:
+    """One spelling for an image: `nginx`, `nginx:latest` and `docker.io/library/nginx` are the same to Docker.
+
+    Source: the distribution project's reference grammar ("familiar names").
+    """
+    name = reference.removeprefix("index.docker.io/").removeprefix("docker.io/").removeprefix("library/")
+    if "@" in name or name.startswith("sha256:") or ":" in name.rsplit("/", 1)[-1]:
+        return name
+    return f"{name}:latest"

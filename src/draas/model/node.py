@@ -46,6 +46,7 @@ class Image:
     id: str
     tags: tuple[str, ...]
     size_bytes: int
+    ours: bool = False  # the agent pulled it, so that it may go
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

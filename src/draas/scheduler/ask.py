@@ -1,9 +1,8 @@
 """Ask: what placing needs to know of a job. Jobs that ask the same are placed alike, so they are judged once."""
 
-from functools import lru_cache
 from typing import NamedTuple
 
-from draas.model.image_name import Tag, cluster_image
+from draas.model.image_name import Tag, cluster_image, image_key
 from draas.model.job import JobSpec, RuntimeName
 from draas.model.resources import Resources
 
@@ -38,15 +37,3 @@ def ask_of(spec: JobSpec) -> Ask:
         tag = spec.build.tags[0] if spec.build.tags else Tag("latest")
         image = cluster_image(spec.build.repository, tag)
     return Ask(Shape(amounts(spec.resources), spec.runtime, spec.constraints, spec.architectures), image)
-
-
-@lru_cache(maxsize=4096)
-def image_key(reference: str) -> str:
-    """One spelling for an image: `nginx`, `nginx:latest` and `docker.io/library/nginx` are the same to Docker.
-
-    Source: the distribution project's reference grammar ("familiar names").
-    """
-    name = reference.removeprefix("index.docker.io/").removeprefix("docker.io/").removeprefix("library/")
-    if "@" in name or name.startswith("sha256:") or ":" in name.rsplit("/", 1)[-1]:
-        return name
-    return f"{name}:latest"

@@ -8,11 +8,12 @@ import numpy as np
 from draas.model.allocation import AllocationId, NodeId
 from draas.model.app import App, AppId
 from draas.model.cluster import Cluster
+from draas.model.image_name import image_key
 from draas.model.job import Job, JobId, ProjectName, RuntimeName
 from draas.model.node import Node
 from draas.model.plan import Plan
 from draas.model.resources import NOTHING, Resources
-from draas.scheduler.ask import Amounts, Ask, Shape, amounts, image_key
+from draas.scheduler.ask import Amounts, Ask, Shape, amounts
 from draas.scheduler.books import Books
 from draas.scheduler.filters import CPU_BUSY_SHARE, can_run, is_usable
 from draas.scheduler.images import Images

@@ -1,13 +1,14 @@
 """Image use: which images and sources of the controller's registry the cluster needs, and for what. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from draas.model.app import App
 from draas.model.cluster import Cluster
 from draas.model.errors import Invalid
-from draas.model.image_name import Digest, Repository, Tag, parse_cluster_image
+from draas.model.image_name import CLUSTER_HOST, Digest, Repository, Tag, image_key, parse_cluster_image
 from draas.model.job import DEFAULT_PROJECT, Job, ProjectName
+from draas.model.node import Node
 from draas.model.policy import Policy
 from draas.model.release import Release, ReleaseState
 
@@ -35,8 +36,24 @@ def images_in_use(cluster: Cluster, policy: Policy) -> dict[Reference, list[User
 
 
 def names_in_use(cluster: Cluster, policy: Policy) -> set[str]:
-    """The same as they are named, whatever registry they are of."""
-    return {name for name, _ in _named(cluster, policy) if name}
+    """What whoever needs an image calls it, whatever registry it is of, each in one spelling (image_key); ids as they are."""
+    names = {policy.default_image}
+    for app in cluster.apps.values():
+        releases = kept_releases(app, policy.images_keep_releases)
+        names |= {name for release in releases for name in (release.image, release.spec.image)}
+        names |= {replica.observed.image for replica in app.replicas}
+    names |= {job.spec.image or "" for job in cluster.jobs.values()}
+    names |= {held.observed.image for job in cluster.jobs.values() if (held := job.current) is not None}
+    return {image_key(name) for name in names if name}
+
+
+def kept_on(node: Node, names: Container[str]) -> tuple[str, ...]:
+    """The ids of those of the node's images that `names` (of names_in_use) has by any of their names."""
+    return tuple(
+        image.id
+        for image in node.facts.images
+        if image.id in names or any(image_key(tag) in names for tag in image.tags)
+    )
 
 
 def kept_releases(app: App, keep: int) -> list[Release]:
@@ -81,11 +98,16 @@ def _named(cluster: Cluster, policy: Policy) -> Iterator[tuple[str, User]]:
         for replica in app.replicas:
             yield replica.observed.image, User(project=app.project, told=f"app {app.name}")
     for job in cluster.jobs.values():
-        user = User(project=job.project, told=f"{'build' if job.spec.build is not None else 'job'} {job.id}")
-        yield job.spec.image or "", user
-        if (held := job.current) is not None:
-            yield held.observed.image, user
-            yield held.observed.built.image if held.observed.built is not None else "", user
+        held = job.current
+        named = [job.spec.image or "", held.observed.image if held is not None else ""]
+        if held is not None and held.observed.built is not None:
+            named.append(held.observed.built.image)
+        for name in named:
+            if name.startswith(CLUSTER_HOST):  # of thousands of jobs most are not
+                yield (
+                    name,
+                    User(project=job.project, told=f"{'build' if job.spec.build is not None else 'job'} {job.id}"),
+                )
 
 
 def _reference(name: str) -> Reference | None:

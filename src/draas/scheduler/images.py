@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from draas.model.allocation import NodeId
+from draas.model.image_name import image_key
 from draas.model.node import Image
-from draas.scheduler.ask import image_key
 
 
 class Images:

@@ -8,8 +8,9 @@ from draas.lib.values import replace
 from draas.model.allocation import NodeId
 from draas.model.app import App
 from draas.model.app_spec import AppSpec
+from draas.model.image_name import image_key
 from draas.model.job import RuntimeName
-from draas.scheduler.ask import Ask, Shape, amounts, image_key
+from draas.scheduler.ask import Ask, Shape, amounts
 from draas.scheduler.filters import fitness_lacks, node_lacks, resource_lacks
 from draas.scheduler.fleet import Fleet
 

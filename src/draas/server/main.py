@@ -34,9 +34,12 @@ from draas.server.link.endpoint import Endpoint
 from draas.server.link.hub import Hub
 from draas.server.loops.collection import Collection
 from draas.server.loops.control import ControlLoop
+from draas.server.loops.disks import Disks
 from draas.server.loops.domains import Domains
+from draas.server.loops.keeping import Keeping
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
+from draas.server.services.own_disk import OwnDisk
 from draas.store.blob_files import BlobFiles
 from draas.store.log_files import LogFiles
 from draas.store.manifest_files import ManifestFiles
@@ -85,6 +88,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     images = _images(config.data_dir / "registry")
     loop = ControlLoop(store, logs, config.policy)
     collection = _collection(loop, images, config)
+    disk = OwnDisk(config.data_dir)
     loop.sealer = sealer
     loop.docker_hub = config.docker_hub
     loop.runtime_without_nodes = config.runtime_without_nodes
@@ -101,6 +105,8 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
             tasks.spawn(collection.run(), "collection")
+            tasks.spawn(_disks(loop, disk).run(), "disks")
+            tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:
@@ -117,7 +123,9 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 fingerprint=certificates.fingerprint if certificates else "",
                 apps_domain=config.policy.apps_domain,
             )
-            server = _server(create_app(loop, app_config, _link(loop, hub), images, collection), config, certificates)
+            server = _server(
+                create_app(loop, app_config, _link(loop, hub), images, collection, disk), config, certificates
+            )
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")
             await _wait_started(server, serving)
             assert tasks.failed is not None
@@ -133,6 +141,13 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
 
 def _images(folder: Path) -> Images:
     return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+
+
+def _disks(loop: ControlLoop, own: OwnDisk) -> Disks:
+    async def note(events: Sequence[Event]) -> None:
+        await loop.write(Write(plan=Plan(events=tuple(events))))
+
+    return Disks(own, lambda: loop.control.cluster.nodes.values(), note)
 
 
 def _collection(loop: ControlLoop, images: Images, config: ServerConfig) -> Collection:

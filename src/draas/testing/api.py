@@ -14,6 +14,7 @@ from draas.server.api.app import Link, create_app
 from draas.server.api.config import ApiConfig
 from draas.server.registry.images import Images
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 from draas.store.store import Key, Role, Write
 from draas.testing.fake_controller import FakeController
 from draas.testing.serving import serve
@@ -40,11 +41,12 @@ async def serve_api(
     link: Link | None = None,
     images: Images | None = None,
     care: ImageCare | None = None,
+    disk: OwnDisk | None = None,
 ) -> AsyncIterator[Served]:
     """Start it, stop it."""
     controller = FakeController()
     secrets = {role: await put_key(controller, role) for role in ROLES}
-    async with serve(create_app(controller, config or ApiConfig(beat_s=0.1), link, images, care)) as url:
+    async with serve(create_app(controller, config or ApiConfig(beat_s=0.1), link, images, care, disk)) as url:
         yield Served(controller=controller, url=url, secrets=secrets)
 
 

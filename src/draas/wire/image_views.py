@@ -39,9 +39,10 @@ class RemovalView(TypedDict):
 
 
 class RemovalList(TypedDict):
-    """What a collection deletes, in order."""
+    """What a collection deletes, in order. `on_nodes`: what nodes' agents pulled and remove by themselves, in time."""
 
     items: list[RemovalView]
     next: str | None
     total: int
     freed_bytes: int
+    on_nodes: list[RemovalView]

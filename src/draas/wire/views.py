@@ -176,16 +176,18 @@ class NodeView(TypedDict):
     runtimes: list[RuntimeView]
     images: list[ImageView]
     ingress: IngressView | None
+    warnings: list[str]
     joined_at: str | None
     last_seen: str | None
 
 
 class NodeList(TypedDict):
-    """All nodes, by name."""
+    """All nodes, by name. `warnings` are about the controller's own machine."""
 
     items: list[NodeView]
     next: str | None
     total: int
+    warnings: list[str]
 
 
 class SampleView(TypedDict):

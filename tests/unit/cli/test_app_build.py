@@ -11,7 +11,7 @@ from draas.cli.app_file import read_apps
 from draas.cli.build_options import BuildOptions
 from draas.cli.source import Folder, Git
 
-BUILT: dict[str, Any] = {"id": "b-1", "image": "draas.internal/default/shop@sha256:1", "source": {"digest": "sha256:2"}, "git": None, "port": 9000, "platform": "linux/arm64"}  # fmt: skip
+BUILT: dict[str, Any] = {"id": "b-1", "image": "draas.internal/default/shop@sha256:1", "source": {"digest": "sha256:2"}, "git": None, "port": 9000}  # fmt: skip
 
 
 def build_of(text: str, folder: Path, flags: BuildOptions | None = None) -> AppBuild | None:
@@ -80,14 +80,3 @@ def test_what_serves_nothing_gets_no_port() -> None:
     (worker,) = read_apps("app: worker\nbuild: .\nport: null\n", "draas.yaml")
     for fields in (declared(worker), {"health": {"none": True}, "port": None}, {"health": "none"}):
         assert after_build(fields, BUILT, 8000).get("port") is None
-
-
-def test_where_machines_differ_an_app_stays_on_those_that_its_image_is_for() -> None:
-    fields = {"constraints": ["node.arch == amd64", "node.labels.disk == ssd"]}
-    wanted = ["node.labels.disk == ssd", "node.arch == arm64"]
-    assert after_build(fields, BUILT, None, {"amd64", "arm64"})["constraints"] == wanted
-    assert after_build(fields, BUILT, None, {"arm64"})["constraints"] == fields["constraints"]
-    assert "constraints" not in after_build({}, BUILT, None, {"arm64"})
-    old = {"image": "x", "labels": {"draas.build": "b-0"}, "constraints": wanted}
-    assert before_build({"build": "."}, old, None)["constraints"] == ["node.arch == arm64"]
-    assert "constraints" not in before_build({"build": "."}, {**old, "labels": {}}, None)

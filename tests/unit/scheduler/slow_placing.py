@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from draas.model.constraint import parse_constraint
+from draas.model.image_name import image_key
 from draas.model.job import Job, RuntimeName
 from draas.model.node import Node, NodeState
-from draas.scheduler.ask import image_key
 from draas.scheduler.place import HOLD_S, STARVED_AFTER_S
 
 Need = tuple[int, int, int]

@@ -9,8 +9,8 @@ from draas.model.image_name import Digest, Repository, Tag
 from draas.model.job import DEFAULT_PROJECT, JobState
 from draas.model.policy import Policy
 from draas.model.release import Release, ReleaseState
-from draas.scheduler.image_use import images_in_use, names_in_use, sources_in_use
-from draas.testing.builders import a_build_spec, a_job
+from draas.scheduler.image_use import images_in_use, kept_on, names_in_use, sources_in_use
+from draas.testing.builders import a_build_spec, a_job, a_node
 
 SHOP = Repository("default/shop")
 
@@ -61,3 +61,12 @@ def test_sources_of_builds_that_are_not_over_and_of_the_newest_that_are() -> Non
     other = replace(a_job(1), spec=a_build_spec("default/api", source=digest(1)), state=JobState.SUCCEEDED)
     used = sources_in_use(Cluster(jobs=(going,)), [*ended, other])
     assert set(used) == {(SHOP, digest(number)) for number in (9, 8, 7, 6)} | {(Repository("default/api"), digest(1))}
+
+
+def test_a_node_keeps_what_is_named_however_it_is_spelled() -> None:
+    cluster = Cluster(jobs=(a_job(1, image="nginx"), a_job(2, image="sha256:old:1")))
+    node = a_node(images={"docker.io/library/nginx:latest": 5, "redis:7": 5, "old:1": 5})
+    assert kept_on(node, names_in_use(cluster, Policy())) == (
+        "sha256:docker.io/library/nginx:latest",
+        "sha256:old:1",
+    )

@@ -4,10 +4,12 @@ import asyncio
 import os
 import platform
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
+from draas.lib.disk import Disk, disk_of
 from draas.model.node import Load
 from draas.model.resources import Resources
 
@@ -28,15 +30,20 @@ def capacity(cpus: float | None, memory_bytes: int | None, gpus: int) -> Resourc
     return Resources(cpu_millis=round(cores * 1000), memory_bytes=memory, gpus=gpus)
 
 
-def measure_load(folder: Path) -> Load:
-    """Use of the whole machine now; `cpu_percent` since the previous call. The disk is the one that holds `folder`."""
+def fullest_disk(folders: Iterable[Path]) -> Disk:
+    """The fullest of the disks that hold `folders`; those that are not there do not count."""
+    return max((disk_of(one) for one in folders if one.is_dir()), key=lambda disk: disk.share, default=Disk())
+
+
+def measure_load(folders: Iterable[Path]) -> Load:
+    """Use of the whole machine now; `cpu_percent` since the previous call. The disk is the fullest of those that hold `folders`."""
     memory = psutil.virtual_memory()
-    disk = shutil.disk_usage(folder)
+    disk = fullest_disk(folders)
     return Load(
         cpu_percent=psutil.cpu_percent(),
         memory_used_bytes=int(memory.total - memory.available),
-        disk_used_bytes=disk.total - disk.free,
-        disk_total_bytes=disk.total,
+        disk_used_bytes=disk.used_bytes,
+        disk_total_bytes=disk.total_bytes,
         load_1m=psutil.getloadavg()[0],
     )
 

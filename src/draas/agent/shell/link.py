@@ -76,6 +76,7 @@ class Link:
         self._told = ("", 0.0)
         self.node_id: str | None = None
         self.on_routes: Callable[[wire.Routes], None] = _no_ingress
+        self.on_keep: Callable[[frozenset[str] | None], None] = lambda _: None  # None: the link is cut
 
     @property
     def is_linked(self) -> bool:
@@ -194,6 +195,7 @@ class Link:
         finally:
             self._linked = False
             self._performer.on_unlink()
+            self.on_keep(None)
             for job in jobs:
                 job.cancel()
             await asyncio.gather(*jobs, return_exceptions=True)
@@ -221,6 +223,8 @@ class Link:
                 self._performer.feed(e.LeaseRenewed(mono=mono, lease_s=self._lease_s))
             case wire.Routes():
                 self.on_routes(message)
+            case wire.Keep(images=images):
+                self.on_keep(frozenset(images))
             case wire.LogAck():
                 self._performer.on_log_ack(message)
             case wire.Welcome():

@@ -45,6 +45,7 @@ from draas.server.registry.platforms import Platforms
 from draas.server.registry.routes import PREFIX, registry_routes
 from draas.server.services.controller import Controller
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 from draas.server.web.routes import BUILT, web_routes
 
 log = structlog.get_logger(__name__)
@@ -77,11 +78,13 @@ def create_app(
     link: Link | None = None,
     images: Images | None = None,
     care: ImageCare | None = None,
+    disk: OwnDisk | None = None,
     web: Path = BUILT,
 ) -> FastAPI:
     """The API over `controller`. `link` is the agents' WebSocket endpoint; it authenticates by itself (authenticate_node).
 
-    With `images` it is a registry too, whose images `care` tells of and collects. `web` is the folder of the built dashboard.
+    With `images` it is a registry too, whose images `care` tells of and collects. When `disk` is full, what
+    needs room on it is refused. `web` is the folder of the built dashboard.
 
     Raises RuntimeError where a route is not in the table of access, or the other way round.
     """
@@ -95,6 +98,7 @@ def create_app(
         once=Once(),
         attempts=Attempts(),
         images=care,
+        disk=disk,
         blobs=images.blobs if images is not None else None,
         platforms=Platforms(images) if images is not None else None,
     )

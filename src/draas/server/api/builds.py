@@ -17,7 +17,7 @@ from draas.server.api.bodies import parse, read_body
 from draas.server.api.build_form import receive_form
 from draas.server.api.document import answers, body, with_form
 from draas.server.api.form import is_form
-from draas.server.api.guard import GuardedRoute, api_of, idempotency_of, json_response, respond
+from draas.server.api.guard import GuardedRoute, api_of, check_room, idempotency_of, json_response, respond
 from draas.server.api.jobs import PROJECT, Id, JobQuery, ShowQuery, submit_project
 from draas.server.api.logs import LogQuery, serve_output
 from draas.server.api.render import encode
@@ -36,7 +36,7 @@ router = APIRouter(route_class=GuardedRoute, tags=["builds"])
     "/api/builds",
     summary="Build an image: from JSON, or from a form with the source in it",
     status_code=201,
-    responses=answers({201: BuildView}, 400, 401, 403, 409, 413, 415, 503),
+    responses=answers({201: BuildView}, 400, 401, 403, 409, 413, 415, 503, 507),
     openapi_extra=with_form(body(BuildBody, parameters=[PROJECT])),
 )
 async def create(request: Request) -> Response:
@@ -50,6 +50,7 @@ async def _create(request: Request, project: ProjectName) -> Response:
     idempotency = idempotency_of(request, raw)
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
+    check_room(request, "builds")
     id = JobId(ids.new("b"))
     spec = to_build(parse(BuildBody, raw), project, sealing(controller, project, id))
     await _check_source(request, spec)
@@ -57,6 +58,7 @@ async def _create(request: Request, project: ProjectName) -> Response:
 
 
 async def _create_from_form(request: Request, project: ProjectName) -> Response:
+    check_room(request, "builds")
     controller, blobs = api_of(request).controller, blobs_of(request)
     async with receive_form(request, blobs) as form:
         idempotency = idempotency_of(request, form.raw + b"\n" + form.digest.encode())

@@ -19,6 +19,7 @@ _PROBLEMS = {
     415: "The body is not JSON",
     429: "Too many failed attempts; Retry-After says when to try again",
     503: "The controller cannot do it now",
+    507: "The controller's disk is too full for it",
 }
 IDEMPOTENCY = {
     "name": "Idempotency-Key",

@@ -23,6 +23,7 @@ from draas.server.attempts import Attempts
 from draas.server.registry.platforms import Platforms
 from draas.server.services.controller import Controller, Idempotency, Reply
 from draas.server.services.images import ImageCare
+from draas.server.services.own_disk import OwnDisk
 from draas.server.sessions import REQUEST_HEADER, cookie_name
 from draas.store.blobs import BlobStore
 from draas.store.store import Key, StoreFailure
@@ -41,6 +42,7 @@ class Api:
     once: Once
     attempts: Attempts
     images: ImageCare | None = None  # of the registry, where there is one
+    disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
     blobs: BlobStore | None = None  # of the registry, where there is one
     platforms: Platforms | None = None  # of its images
@@ -50,6 +52,12 @@ def api_of(request: HTTPConnection) -> Api:
     """The application's own."""
     found: Api = request.app.state.api
     return found
+
+
+def check_room(request: HTTPConnection, what: str) -> None:
+    """Raises NoRoom where the controller's disk is too full for `what`."""
+    if (disk := api_of(request).disk) is not None:
+        disk.check_room(what)
 
 
 def key_of(request: Request) -> Key:

@@ -21,7 +21,7 @@ from draas.model.image_name import (
     parse_repository,
     project_of_repository,
 )
-from draas.model.node import Node
+from draas.model.node import Image, Node
 from draas.model.stored_image import StoredImage
 from draas.scheduler.collection import Kind, Removal
 from draas.scheduler.image_use import Reference, User
@@ -34,6 +34,7 @@ from draas.wire.api import EmptyBody
 from draas.wire.image_views import ImageList, ImageView, RemovalList, RemovalView
 
 router = APIRouter(route_class=GuardedRoute, tags=["images"])
+IN_TIME = "no kept release and no work needs it: the node removes it after 7 days, or when its disk is 80 % full"
 Name = Annotated[
     str,
     Path(max_length=MAX_REPOSITORY + MAX_TAG + 1, description="PROJECT/NAME, PROJECT/NAME:TAG or PROJECT/NAME@DIGEST"),
@@ -73,7 +74,9 @@ async def list_images(request: Request, query: Annotated[ImageQuery, Query()]) -
 )
 async def plan(request: Request) -> Response:
     images = api_of(request).images
-    return json_response(encode(render_removals(await images.plan(is_urgent=True) if images is not None else ())))
+    if images is None:
+        return json_response(encode(render_removals(())))
+    return json_response(encode(render_removals(await images.plan(is_urgent=True), images.unkept())))
 
 
 @router.post(
@@ -139,8 +142,8 @@ def render_images(
     return views
 
 
-def render_removals(removals: Sequence[Removal]) -> RemovalList:
-    """Without the parts that are told with what they belong to."""
+def render_removals(removals: Sequence[Removal], unkept: Iterable[tuple[str, Image]] = ()) -> RemovalList:
+    """Without the parts that are told with what they belong to; `unkept` are nodes' images, with the names of the nodes."""
     items: list[RemovalView] = [
         {
             "kind": one.kind.value if one.kind is not Kind.CONTENT else Kind.LINK.value,
@@ -153,7 +156,19 @@ def render_removals(removals: Sequence[Removal]) -> RemovalList:
         for one in removals
         if one.part_of is None
     ]
-    return {"items": items, "next": None, "total": len(items), "freed_bytes": sum(one.size_bytes for one in removals)}
+    on_nodes: list[RemovalView] = [
+        {
+            "kind": Kind.MANIFEST.value,
+            "node": node,
+            "name": image.tags[0] if image.tags else image.id,
+            "tags": list(image.tags[1:]),
+            "reason": IN_TIME,
+            "freed_bytes": image.size_bytes,
+        }
+        for node, image in unkept
+    ]
+    freed = sum(one.size_bytes for one in removals)
+    return {"items": items, "next": None, "total": len(items), "freed_bytes": freed, "on_nodes": on_nodes}
 
 
 def _name(one: Removal) -> str:

@@ -21,6 +21,7 @@ from draas.server.api.document import answers, body
 from draas.server.api.guard import (
     GuardedRoute,
     api_of,
+    check_room,
     find_job,
     idempotency_of,
     json_response,
@@ -110,7 +111,7 @@ async def submit(request: Request) -> Response:
     "/api/jobs/batch",
     summary="Submit up to 10,000 jobs, all or none",
     status_code=201,
-    responses=answers({201: BatchView}, 400, 401, 403, 409, 413, 415, 503),
+    responses=answers({201: BatchView}, 400, 401, 403, 409, 413, 415, 503, 507),
     openapi_extra=body(BatchBody, parameters=[PROJECT]),
 )
 async def submit_batch(request: Request) -> Response:
@@ -120,6 +121,7 @@ async def submit_batch(request: Request) -> Response:
         idempotency = idempotency_of(request, raw)
         if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
             return respond(before)
+        check_room(request, "batches of jobs")
         specs, fresh = await parse_batch(raw, controller.default_runtime())
         del raw
         await check_batch_images(request, specs)

@@ -12,11 +12,12 @@ from prometheus_client.registry import Collector
 from starlette.requests import Request
 from starlette.responses import Response
 
+from draas.lib.disk import Disk
 from draas.model.job import JobKind, JobState
 from draas.model.node import Node, NodeState
 from draas.model.resources import NOTHING, Resources
 from draas.server.api.document import answers
-from draas.server.api.guard import GuardedRoute, api_of
+from draas.server.api.guard import Api, GuardedRoute, api_of
 from draas.server.services.controller import Controller
 from draas.store.store import JobFilter
 
@@ -32,24 +33,27 @@ class Figures:
     queue_length: int
     last_event: int
     in_trouble: bool
+    disk: Disk  # the controller's own
 
 
 @router.get("/metrics", summary="Figures for Prometheus", responses=answers({200: "text/plain"}, 401, 403, 503))
 async def metrics(request: Request) -> Response:
     registry = CollectorRegistry()
-    registry.register(FiguresCollector(await read_figures(api_of(request).controller)))
+    registry.register(FiguresCollector(await read_figures(api_of(request))))
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-async def read_figures(controller: Controller) -> Figures:
+async def read_figures(api: Api) -> Figures:
     """Ask the controller for all figures."""
+    controller = api.controller
     return Figures(
         jobs={kind: {state: await _count(controller, kind, state) for state in JobState} for kind in JobKind},
         nodes=[(node, controller.reserved(node)) for node in await controller.nodes()],
         queue_length=controller.queue_length(),
         last_event=controller.last_event,
         in_trouble=bool(controller.trouble),
+        disk=api.disk.look() if api.disk is not None else Disk(),
     )
 
 
@@ -77,6 +81,9 @@ class FiguresCollector(Collector):
         yield from self._loads()
         yield CounterMetricFamily("draas_events", "Events so far", value=figures.last_event)
         trouble = "1 while the controller cannot take work"
+        used, total = "Disk in use under the controller's data", "Size of that disk"
+        yield GaugeMetricFamily("draas_controller_disk_used_bytes", used, value=figures.disk.used_bytes)
+        yield GaugeMetricFamily("draas_controller_disk_total_bytes", total, value=figures.disk.total_bytes)
         yield GaugeMetricFamily("draas_trouble", trouble, value=int(figures.in_trouble))
 
     def _amounts(self) -> Iterator[Metric]:
@@ -96,6 +103,9 @@ class FiguresCollector(Collector):
         )
         yield _by(
             "draas_node_memory_used_bytes", "Memory in use", "node", {n.name: n.load.memory_used_bytes for n in nodes}
+        )
+        yield _by(
+            "draas_node_disk_total_bytes", "Size of the disk", "node", {n.name: n.load.disk_total_bytes for n in nodes}
         )
         yield _by("draas_node_disk_used_bytes", "Disk in use", "node", {n.name: n.load.disk_used_bytes for n in nodes})
 

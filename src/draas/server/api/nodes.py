@@ -25,10 +25,16 @@ IdOrName = Annotated[str, Path(max_length=128, description="id or name")]
 
 @router.get("/api/nodes", summary="All nodes, by name", responses=answers({200: NodeList}, 401, 403, 503))
 async def list_nodes(request: Request) -> Response:
-    controller = api_of(request).controller
+    controller, disk = api_of(request).controller, api_of(request).disk
     nodes = sorted(await controller.nodes(), key=lambda node: node.name)
     items = [render.render_node(node, controller.reserved(node)) for node in nodes]
-    return json_response(render.render_list(items, len(items)))
+    view: NodeList = {
+        "items": items,
+        "next": None,
+        "total": len(items),
+        "warnings": disk.warnings() if disk is not None else [],
+    }
+    return json_response(render.encode(view))
 
 
 @router.get("/api/nodes/{id}", summary="Show a node", responses=answers({200: NodeView}, 400, 401, 403, 404, 503))

@@ -17,6 +17,7 @@ from draas.model.errors import (
     Unauthenticated,
     Unavailable,
 )
+from draas.server.services.own_disk import NoRoom
 from draas.store.store import StoreFailure
 
 MEDIA_TYPE = "application/problem+json"
@@ -53,6 +54,7 @@ STATUS: dict[type[DraasError], int] = {
     WrongType: 415,
     TooOften: 429,
     Unavailable: 503,
+    NoRoom: 507,
 }
 
 

@@ -7,12 +7,14 @@ from typing import cast
 import msgspec
 
 from draas.lib.clock import rfc3339
+from draas.lib.disk import Disk
 from draas.model.allocation import Allocation
 from draas.model.explanation import Explanation, Verdict
 from draas.model.job import Job
 from draas.model.node import Node
 from draas.model.resources import MIB, Resources
 from draas.model.route import Ingress
+from draas.scheduler.disks import warnings_of
 from draas.server.services.controller import Reply
 from draas.server.services.history import Sample
 from draas.store.store import Key, NumberedEvent
@@ -218,6 +220,7 @@ def render_node(node: Node, used: Resources) -> NodeView:
             {"id": image.id, "tags": list(image.tags), "size_bytes": image.size_bytes} for image in facts.images
         ],
         "ingress": _render_ingress(facts.ingress),
+        "warnings": warnings_of(Disk(used_bytes=load.disk_used_bytes, total_bytes=load.disk_total_bytes)),
         "joined_at": time_or_none(node.joined_at or None),
         "last_seen": time_or_none(node.last_seen_at or None),
     }

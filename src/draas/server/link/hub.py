@@ -28,6 +28,7 @@ class Channel:
         self.node_id = node_id
         self.welcomed = False
         self.closing: tuple[int, str] | None = None
+        self.kept: wire.Keep | None = None  # what was sent last
         self._out: list[wire.FromController] = []
         self._wake = asyncio.Event()
 
@@ -97,6 +98,13 @@ class Hub:
         channel = self._channels.get(node_id)
         if channel is not None and channel.welcomed:
             channel.send(routes)
+
+    def send_keep(self, node_id: NodeId, keep: wire.Keep) -> None:
+        """Send a node which images stay, if it is here and does not know."""
+        channel = self._channels.get(node_id)
+        if channel is not None and channel.welcomed and channel.kept != keep:
+            channel.kept = keep
+            channel.send(keep)
 
     def drop(self, node_id: NodeId) -> None:
         """This node is not wanted any more."""

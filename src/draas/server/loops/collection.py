@@ -14,10 +14,11 @@ from draas.model.errors import DraasError
 from draas.model.event import Event
 from draas.model.image_name import Digest, Repository, Tag
 from draas.model.job import Job
+from draas.model.node import Image
 from draas.model.policy import Policy
 from draas.model.stored_image import BlobContent, BlobLink, OpenUpload, StoredImage
 from draas.scheduler.collection import Kind, Removal, Use, plan_collection, rules_of, urgent
-from draas.scheduler.image_use import Reference, User, images_in_use, sources_in_use, words
+from draas.scheduler.image_use import Reference, User, images_in_use, kept_on, names_in_use, sources_in_use, words
 from draas.server.registry.images import Images
 from draas.server.services.images import Collected, read_holdings, remove_images, stored_images
 from draas.store.store import StoreFailure
@@ -100,6 +101,19 @@ class Collection:
     def users(self) -> dict[Reference, list[User]]:
         """Who uses which image."""
         return images_in_use(self._cluster(), self._policy)
+
+    def unkept(self) -> list[tuple[str, Image]]:
+        """See ImageCare.unkept."""
+        cluster = self._cluster()
+        names = names_in_use(cluster, self._policy)
+        nodes = sorted(cluster.nodes.values(), key=lambda node: node.name)
+        kept = {node.id: set(kept_on(node, names)) for node in nodes}
+        return [
+            (node.name, image)
+            for node in nodes
+            for image in node.facts.images
+            if image.ours and image.id not in kept[node.id]
+        ]
 
     def _use(self, ended: Sequence[Job]) -> Use:
         return use_of(self._cluster(), self._policy, ended)

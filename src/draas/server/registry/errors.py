@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from draas.model.errors import DraasError, Forbidden, Unauthenticated, Unavailable
 from draas.server.api.problems import status_of
+from draas.server.services.own_disk import NoRoom
 from draas.store.blobs import StorageFull, WrongDigest
 from draas.store.store import StoreFailure
 
@@ -15,6 +16,7 @@ _CODES: Mapping[type[DraasError], str] = {
     Unauthenticated: "UNAUTHORIZED",
     Forbidden: "DENIED",
     Unavailable: "UNAVAILABLE",
+    NoRoom: "UNAVAILABLE",
 }
 
 

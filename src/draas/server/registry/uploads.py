@@ -4,6 +4,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from draas.model.errors import Forbidden, Invalid, NotFound
+from draas.server.api.guard import check_room
 from draas.server.api.pieces import pieces_of
 from draas.server.api.problems import TooSlow
 from draas.server.registry.entry import Call, digest_of, repository_of
@@ -12,6 +13,7 @@ from draas.server.registry.ranges import ByteRange, parse_content_range
 from draas.store.blobs import PIECE_BYTES, UploadId, UploadWriter
 
 RESUME = "go on from where GET of the upload says"  # what has come until a silence is kept
+UPLOADS = "uploads"
 
 
 async def post_upload(call: Call) -> Response:
@@ -20,6 +22,7 @@ async def post_upload(call: Call) -> Response:
     if "mount" in query and await _mount(call):
         return _created(call, query["mount"])
     digest = digest_of(query["digest"]) if "digest" in query else None
+    check_room(call.request, UPLOADS)
     id = await blobs.begin(call.repository)
     if digest is None:
         return _session(call, 202, id, 0)
@@ -44,6 +47,7 @@ async def get_upload(call: Call) -> Response:
 
 async def patch_upload(call: Call) -> Response:
     """ "Pushing a blob in chunks" (end-5); without Content-Range a stream that goes on where the last one ended."""
+    check_room(call.request, UPLOADS)
     writer = await _take(call)
     await _receive(call, writer, _place(call, writer))
     await writer.sync()
@@ -55,6 +59,8 @@ async def put_upload(call: Call) -> Response:
     if "digest" not in call.request.query_params:
         raise Refused(400, "DIGEST_INVALID", "the digest is missing: PUT …?digest=sha256:…")
     digest = digest_of(call.request.query_params["digest"])
+    if call.request.headers.get("content-length") != "0":  # the end of one whose bytes are here takes no room
+        check_room(call.request, UPLOADS)
     writer = await _take(call)
     await _receive(call, writer, _place(call, writer))
     await writer.finish(digest)

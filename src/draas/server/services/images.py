@@ -6,6 +6,7 @@ from typing import Protocol
 
 from draas.model.errors import Conflict, Invalid, NotFound
 from draas.model.image_name import Digest, Repository, Tag, is_digest
+from draas.model.node import Image
 from draas.model.stored_image import BlobLink, StoredImage
 from draas.scheduler.collection import GRACE_S, Holdings, Removal, Use
 from draas.scheduler.image_use import Reference, User
@@ -37,6 +38,10 @@ class ImageCare(Protocol):
 
     def users(self) -> Mapping[Reference, Sequence[User]]:
         """Who uses which image."""
+        ...
+
+    def unkept(self) -> Sequence[tuple[str, Image]]:
+        """Images that nodes' agents pulled and nothing needs, each with its node's name: the agents remove them in time."""
         ...
 
     async def plan(self, *, is_urgent: bool) -> Sequence[Removal]:

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import aiodocker
 import aiohttp
 
+from draas.agent.runtimes.docker.image_ledger import ImageLedger
+
 VERSION = "1.41"  # Debian 12's engine (20.10); older ones lack what we ask for
 CALL_TIMEOUT_S = 60.0  # a loaded engine takes seconds to start a container; a minute means that it hangs
 STREAM_BUFFER_BYTES = 1024 * 1024  # how far a stream is read ahead of its consumer before TCP holds the engine back
@@ -55,6 +57,7 @@ class EngineApi:
 
     def __init__(self, url: str | None = None) -> None:
         self.address = engine_address(url)
+        self.ledger: ImageLedger | None = None  # of what is pulled, where somebody keeps one
         self._docker: aiodocker.Docker | None = None
 
     def _connected(self) -> aiodocker.Docker:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
+from draas.agent.runtimes.docker.image_ledger import noted_pull
 from draas.agent.runtimes.docker.images import explain_pull, parse_reference
 from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.runtime import RuntimeFailure
@@ -54,14 +55,17 @@ async def pull(
     counted = Progress()
     progress(counted.sentence)
     try:
-        async with api.stream(
-            "POST",
-            "images/create",
-            silence_s=SILENCE_S,
-            headers=auth_headers(login),
-            fromImage=wanted.name,
-            tag=wanted.tag,
-        ) as stream:
+        async with (
+            noted_pull(api, image),
+            api.stream(
+                "POST",
+                "images/create",
+                silence_s=SILENCE_S,
+                headers=auth_headers(login),
+                fromImage=wanted.name,
+                tag=wanted.tag,
+            ) as stream,
+        ):
             async for line in stream:
                 if counted.on_message(read_message(line)):
                     progress(counted.sentence)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -15,6 +16,8 @@ from draas.agent.runtimes.docker.container_body import Surroundings, container_n
 from draas.agent.runtimes.docker.container_state import Info
 from draas.agent.runtimes.docker.engine_facts import Facts, read_facts, what_is_missing
 from draas.agent.runtimes.docker.failures import explain_start
+from draas.agent.runtimes.docker.image_ledger import ImageLedger
+from draas.agent.runtimes.docker.image_room import ImageRoom
 from draas.agent.runtimes.docker.log_file import Growth
 from draas.agent.runtimes.docker.namespaces import POOL_SIZE, Namespace, NamespacePool
 from draas.agent.runtimes.docker.node_images import NodeImages
@@ -80,8 +83,11 @@ class DockerRuntime:
         pool_size: int = POOL_SIZE,
         address: str = "",
         cluster: ClusterImages | None = None,
+        ledger: ImageLedger | None = None,
     ) -> None:
         self.api = EngineApi(url)
+        self.api.ledger = ledger
+        self.room = ImageRoom(self.api, cluster.cluster if cluster is not None else str)
         self._owner = owner
         self._cluster = cluster
         self._watchdog = watchdog
@@ -117,6 +123,14 @@ class DockerRuntime:
     async def images(self) -> tuple[Image, ...]:
         """The engine's images, at most some seconds old; the last known where it does not answer."""
         return await self._images.listed()
+
+    async def image_folder(self) -> Path | None:
+        """Where images are on this machine's disk; None where that cannot be seen."""
+        try:
+            root = await self._root_folder()
+        except (EngineAway, EngineError):
+            return None
+        return Path(root) if root else None
 
     async def _known(self) -> Facts:
         if self._facts is None:
