@@ -178,6 +178,24 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(open_page: Open, clou
     expect(page.get_by_label("Key", exact=True)).to_be_visible()  # revoked: signed out at once
 
 
+def test_the_first_load_is_small(open_page: Open) -> None:
+    """All that the overview takes before it is drawn, heads of answers included, as gzip: what browsers take without TLS."""
+    page = open_page("about:blank")
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setExtraHTTPHeaders", {"headers": {"Accept-Encoding": "gzip"}})
+    urls: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    session.on("Network.responseReceived", lambda told: urls.update({told["requestId"]: told["response"]["url"]}))
+    session.on("Network.loadingFinished", lambda told: sizes.update({told["requestId"]: told["encodedDataLength"]}))
+    page.goto("/dashboard")
+    expect(page.locator("main .sentence")).to_be_visible()
+    page.wait_for_load_state("load")
+    files = {urls[id]: size for id, size in sizes.items() if "/dashboard" in urls.get(id, "")}
+    assert len(files) > 5
+    assert sum(files.values()) < 200_000, files
+
+
 PAYLOADS = [
     "<script>window.hurt=1</script>",
     "<img src=x onerror=window.hurt=1>",

@@ -2328,7 +2328,7 @@ export interface components {
         };
         /**
          * NodeList
-         * @description All nodes, by name.
+         * @description All nodes, by name. `warnings` are about the controller's own machine.
          */
         NodeList: {
             /** Items */
@@ -2337,6 +2337,8 @@ export interface components {
             next: string | null;
             /** Total */
             total: number;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * NodePatch
@@ -2396,6 +2398,8 @@ export interface components {
             used: components["schemas"]["ResourcesView"];
             /** Version */
             version: string;
+            /** Warnings */
+            warnings: string[];
         };
         /**
          * PlanView
@@ -2555,7 +2559,7 @@ export interface components {
         };
         /**
          * RemovalList
-         * @description What a collection deletes, in order.
+         * @description What a collection deletes, in order. `on_nodes`: what nodes' agents pulled and remove by themselves, in time.
          */
         RemovalList: {
             /** Freed Bytes */
@@ -2564,6 +2568,8 @@ export interface components {
             items: components["schemas"]["RemovalView"][];
             /** Next */
             next: string | null;
+            /** On Nodes */
+            on_nodes: components["schemas"]["RemovalView"][];
             /** Total */
             total: number;
         };
@@ -4490,6 +4496,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemView"];
                 };
             };
+            /** @description The controller's disk is too full for it */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
         };
     };
     show_api_builds__id__get: {
@@ -6320,6 +6335,15 @@ export interface operations {
             };
             /** @description The controller cannot do it now */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller's disk is too full for it */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
