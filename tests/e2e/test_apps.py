@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accessibility import violations
 from cloud import Cloud
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_dashboard import PAYLOADS, live, violations
+from test_dashboard import PAYLOADS, live
 
 from conftest import Open, free_port, go, sign_in
 

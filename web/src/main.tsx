@@ -8,7 +8,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { whenSignedOut } from './api/client';
 import { asProblem } from './api/problem';
-import { keys } from './api/queries';
+import { keys, sessionQuery } from './api/queries';
 import { makeRouter } from './router';
 import { theme, variables } from './theme';
 import { Toasts } from './ui/toasts';
@@ -29,6 +29,8 @@ const client = new QueryClient({
   },
 });
 whenSignedOut(() => void client.invalidateQueries({ queryKey: keys.session }));
+
+void client.prefetchQuery(sessionQuery); // nothing is shown before it is known who asks: asked first
 
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
 // Where the library that keeps the page from scrolling behind a dialog looks for it.

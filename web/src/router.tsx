@@ -3,6 +3,8 @@ import type { QueryClient } from '@tanstack/react-query';
 import { createRouter } from '@tanstack/react-router';
 import { appRoute, appsRoute, deployBuildRoute, deployRoute } from './pages/apps/route';
 import { buildRoute, buildsRoute } from './pages/builds/route';
+import { eventsRoute } from './pages/events/route';
+import { imagesRoute } from './pages/images/route';
 import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
 import { machineRoute, machinesRoute } from './pages/machines/route';
 import { overviewRoute } from './pages/overview/route';
@@ -25,6 +27,8 @@ const tree = rootRoute.addChildren([
     deployBuildRoute,
     buildsRoute,
     buildRoute,
+    imagesRoute,
+    eventsRoute,
   ]),
 ]);
 

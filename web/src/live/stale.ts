@@ -20,6 +20,10 @@ export function staleBy(event: Pick<EventView, 'kind' | 'subject' | 'detail'>): 
       return [keys.apps, keys.nodes];
     case 'build':
       return [keys.builds, keys.nodes];
+    case 'images':
+      return [['images']];
+    case 'registry':
+      return [['registries']];
     case 'key':
       return [['keys'], keys.session];
     default:

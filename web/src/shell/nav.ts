@@ -2,7 +2,7 @@
 import type { IconName } from '../ui/icons';
 
 export interface NavItem {
-  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds';
+  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds' | '/images' | '/events';
   label: string;
   icon: IconName;
 }
@@ -13,4 +13,6 @@ export const NAV: NavItem[] = [
   { to: '/jobs', label: 'Jobs', icon: 'jobs' },
   { to: '/apps', label: 'Apps', icon: 'apps' },
   { to: '/builds', label: 'Builds', icon: 'builds' },
+  { to: '/images', label: 'Images', icon: 'images' },
+  { to: '/events', label: 'Events', icon: 'events' },
 ];

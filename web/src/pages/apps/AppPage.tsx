@@ -95,7 +95,7 @@ function Troubles({ app }: { app: AppDetail }) {
           {remedy && <Text size="sm">{remedy}</Text>}
         </Alert>
       )}
-      {isBad && app.reason !== newest?.reason && (
+      {isBad && !(hasFailed && app.reason.includes(newest.reason)) && (
         <Alert color="red" variant="light" icon={<Icon name="alert" />} title={`The app is ${app.state}`}>
           <Text size="sm">{app.reason}</Text>
           {!hasFailed && remedy && <Text size="sm">{remedy}</Text>}

@@ -9,8 +9,8 @@ import { appsQuery, buildExplainQuery, buildQuery, keys, releasesQuery } from '.
 import { useAct } from '../../ui/act';
 import { Explained } from '../../ui/Explained';
 import { Icon } from '../../ui/icons';
+import { LogView } from '../../ui/LogView';
 import { useMay } from '../../ui/may';
-import { Output } from '../../ui/Output';
 import { Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer, ErrorPanel } from '../../ui/states';
@@ -28,7 +28,7 @@ export function Deployment() {
   const build = useQuery(buildQuery(id));
   return (
     <Page
-      title={build.data ? `Deploying ${build.data.name}` : 'Deployment'}
+      title={build.data ? `Deployment of ${build.data.name}` : 'Deployment'}
       above={<Link to="/apps">Apps</Link>}
       beside={build.data && build.data.state !== 'succeeded' && <StateBadge state={build.data.state} />}
       command={`draas builds logs ${id}${build.data ? ` && draas apps show ${build.data.name}` : ''}`}
@@ -100,9 +100,9 @@ function Steps({ build }: { build: Build }) {
         put.isIdle &&
         !put.isWanted && (
           <Alert color="indigo" variant="light" title="The image is built; the app was not deployed from this tab.">
-            <Link to="/deploy" search={{ build: build.id }}>
+            <Button size="xs" renderRoot={(props) => <Link to="/deploy" search={{ build: build.id }} {...props} />}>
               Deploy the image
-            </Link>
+            </Button>
           </Alert>
         )}
     </>
@@ -138,14 +138,14 @@ function Under({ step, build, children }: { step: Step; build: Build; children: 
   const told = useQuery({ ...buildExplainQuery(build.id), enabled: isWaiting, refetchInterval: 2000 });
   if (isWaiting) return told.data ? <Explained explanation={told.data} noun="build" /> : null;
   if (step.name !== 'building') return children;
-  if (step.state === 'now') return <Output buildId={build.id} />;
+  if (step.state === 'now') return <LogView buildId={build.id} />;
   if (step.state === 'failed') {
     return (
       <div>
         <Text size="sm" fw={550} mb={6}>
           {buildFailure(build)}
         </Text>
-        <Output buildId={build.id} />
+        <LogView buildId={build.id} />
       </div>
     );
   }

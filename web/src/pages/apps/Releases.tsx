@@ -8,8 +8,8 @@ import { type AppDetail, api, type Release, take } from '../../api/client';
 import { buildQuery, keys, releasesQuery } from '../../api/queries';
 import { useAct } from '../../ui/act';
 import { CopyId } from '../../ui/Copy';
+import { LogView } from '../../ui/LogView';
 import { useMay } from '../../ui/may';
-import { Output } from '../../ui/Output';
 import { Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer } from '../../ui/states';
@@ -128,6 +128,7 @@ export function UnderStep({ step, app, release, buildId }: UnderProps) {
   if (step.name !== 'rolling') return null;
   const mine = [...app.replicas, ...app.past].filter((one) => one.release === release.number);
   const failing = failingOf(app, release.number);
+  const shown = failing ?? mine[0]; // stopped with its release: its output may say why
   const remedy = remedyOf(failing, release.spec);
   if (step.state === 'failed') {
     return (
@@ -136,9 +137,9 @@ export function UnderStep({ step, app, release, buildId }: UnderProps) {
           {release.reason}
         </Text>
         {remedy && <Text size="sm">{remedy}</Text>}
-        {failing !== null && (
+        {shown !== undefined && (
           <div style={{ marginTop: 8 }}>
-            <Output app={app.name} replica={String(failing.number)} />
+            <LogView app={app.name} replica={String(shown.number)} />
           </div>
         )}
       </div>

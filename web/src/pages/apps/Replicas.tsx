@@ -4,8 +4,8 @@ import { useDisclosure } from '@mantine/hooks';
 import { Fragment } from 'react';
 import type { AppDetail, Replica } from '../../api/client';
 import { count } from '../../lib/amounts';
+import { LogView } from '../../ui/LogView';
 import { NodeLink } from '../../ui/NodeLink';
-import { Output } from '../../ui/Output';
 import { Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { TimeAgo } from '../../ui/TimeAgo';
@@ -30,7 +30,9 @@ export function Replicas({ app }: { app: AppDetail }) {
             ? app.sleeping
               ? 'None: it sleeps until the next request.'
               : 'None: it is stopped. Scale it to start it again.'
-            : 'None is placed. See below why.'}
+            : app.state === 'failed'
+              ? 'None: its release has failed.'
+              : 'None is placed. See below why.'}
         </Text>
       ) : (
         <ReplicaTable replicas={app.replicas} label="Replicas" />
@@ -141,7 +143,7 @@ export function AppOutput({ app }: { app: AppDetail }) {
         )
       }
     >
-      <Output app={app.name} replica={chosen} />
+      <LogView app={app.name} replica={chosen} />
     </Section>
   );
 }

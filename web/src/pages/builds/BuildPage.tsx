@@ -14,9 +14,9 @@ import { useAct } from '../../ui/act';
 import { CopyButton, CopyId } from '../../ui/Copy';
 import { Explained } from '../../ui/Explained';
 import { Icon } from '../../ui/icons';
+import { LogView } from '../../ui/LogView';
 import { useMay } from '../../ui/may';
 import { NodeLink } from '../../ui/NodeLink';
-import { Output } from '../../ui/Output';
 import { Facts, Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer } from '../../ui/states';
@@ -60,7 +60,7 @@ function Parts({ build }: { build: Build }) {
       </Section>
       <Section title="Output">
         {/* Another attempt after the end is another stream. */}
-        <Output key={isOpen ? 'open' : `ended ${build.attempts.length}`} buildId={build.id} />
+        <LogView key={isOpen ? 'open' : `ended ${build.attempts.length}`} buildId={build.id} />
       </Section>
       {build.image !== null && <Image build={build} />}
       {build.dockerfile && (

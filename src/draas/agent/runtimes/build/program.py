@@ -97,7 +97,7 @@ class Program:
         source.unlink()
         self._stopping.check()
         files, total = size_of(tree)
-        self._tell(f"source: {files} files, {_bytes(total)}")
+        self._tell(f"source: {files} file{'' if files == 1 else 's'}, {_bytes(total)}")
         plan = plan_build(tree, build.folder, build.dockerfile)
         self._tell(f"recognised: {plan.kind}, by {', '.join(plan.because) or 'its files'}")
         if plan.made and not plan.sent:
@@ -129,7 +129,7 @@ class Program:
 
     def _run_steps(self, plan: Plan, text: str) -> str:
         order = self._order
-        limits = f"{order.cpu_millis / 1000:g} CPUs and {_bytes(order.memory_bytes)} of memory"
+        limits = f"{order.cpu_millis / 1000:g} core{'' if order.cpu_millis == 1000 else 's'} and {_bytes(order.memory_bytes)} of memory"
         if order.engine.builder == "classic":
             self._tell(f"building with the classic builder, Docker {order.engine.version}; each step has {limits}")
             return self._run_classic(plan, text)
