@@ -185,7 +185,7 @@ def test_a_zip_is_uploaded_built_and_goes_live_in_one_timeline(open_page: Open, 
     build = cloud.call("GET", f"/api/builds/{id}")
     expect(state_of(page)).to_have_text("succeeded")
     expect(page.get_by_role("code").filter(has_text=build["image"])).to_be_visible()
-    expect(page.get_by_role("log")).to_contain_text("EXPOSE 8080")
+    expect(page.get_by_role("log")).to_contain_text("recognised: Dockerfile")
     expect(page.get_by_role("link", name="Deploy the image")).to_have_count(0)  # it is
     page.get_by_role("main").get_by_role("link", name="zipped").click()
     expect(page.get_by_role("heading", name="zipped", exact=True)).to_be_visible()
