@@ -44,7 +44,12 @@ CONFIG = "server { listen 8000; location / { return 200 hello; } }"
 SERVE = f"rm -rf /etc/nginx/conf.d/*; echo '{CONFIG}' > /etc/nginx/conf.d/app.conf; exec nginx -g 'daemon off;'"
 TOP = next((path for path in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup") if Path(path, "cgroup.procs").exists()), "")
 MACHINE_WEIGHT = 32  # of the bench's machine beside whatever else the host does; within it all have their usual weight
-RAISED = ("sh", "-c", f'echo $$ > {TOP}/cgroup.procs; exec chrt -f 1 "$@"', "sh")  # the sender stands for other machines
+RAISED = (
+    "sh",
+    "-c",
+    f'echo $$ > {TOP}/cgroup.procs; exec chrt -f 1 "$@"',
+    "sh",
+)  # the sender stands for other machines
 WRITE = f"dd if=/dev/urandom of=/data bs=1M count={LAYER_MB} 2>/dev/null"
 SPIN = f"for n in $(seq {2 * (os.cpu_count() or 1)}); do timeout {SPIN_S} sh -c 'while :; do :; done' & done; {WRITE}; wait"
 
@@ -84,7 +89,9 @@ class Sent:
 
 async def send(targets: list[tuple[str, float, int, str, str]]) -> None:
     """The sending process: each request's time as a line, until it is killed."""
-    loads = [(name, Load(Target(port=port, host=host, path=path), rate=rate)) for name, rate, port, host, path in targets]
+    loads = [
+        (name, Load(Target(port=port, host=host, path=path), rate=rate)) for name, rate, port, host, path in targets
+    ]
     for _, load in loads:
         await load.__aenter__()
     while True:
@@ -157,7 +164,9 @@ async def build_by_docker(cli: str, url: str, host: str, folder: Path, number: i
 async def docker(cli: str, url: str, *words: str) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "DOCKER_BUILDKIT": "1"}
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(cli, "-H", url, *words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT)
+    process = await asyncio.create_subprocess_exec(
+        cli, "-H", url, *words, env=env, stdout=pipe, stderr=asyncio.subprocess.STDOUT
+    )
     said, _ = await process.communicate()
     if process.returncode != 0:
         raise RuntimeError(f"docker {' '.join(words)}: {said.decode()[-1000:]}")
@@ -201,7 +210,10 @@ def shown(rounds: list[Round], sent: Sent) -> str:
         took = sent.of("app", *(span for one in rounds for span in one.parts[name]))
         words.append(f"{name} {quantile(took, 0.5):.2f}/{quantile(took, 0.99):.2f} ms ({len(took)})")
     for name in ("controller", "agent"):
-        slowest = [max(sent.of(name, *(s for one in rounds for s in one.parts[part])), default=0) for part in ("quiet", "build")]
+        slowest = [
+            max(sent.of(name, *(s for one in rounds for s in one.parts[part])), default=0)
+            for part in ("quiet", "build")
+        ]
         words.append(f"{name} {slowest[0]:.0f}/{slowest[1]:.0f} ms")
     return "; ".join(words)
 
@@ -269,13 +281,17 @@ async def inside(engine: PrivateEngine, folder: Path, rounds: int) -> int:
         f"http: {{addr: '127.0.0.1:{registry}'}}\n"
     )
     program = shutil.which("docker-registry") or "docker-registry"
-    plain = await asyncio.create_subprocess_exec(program, "serve", str(folder / "registry.yml"), stderr=asyncio.subprocess.DEVNULL)
+    plain = await asyncio.create_subprocess_exec(
+        program, "serve", str(folder / "registry.yml"), stderr=asyncio.subprocess.DEVNULL
+    )
     try:
         async with one_machine(docker_host=engine.url, cpus=4, agent_words=words) as machine:
             await serving(machine, port)
             ways: dict[str, Any] = {
                 "draas": lambda number: build_by_draas(machine, number),
-                "docker": lambda number: build_by_docker(cli, engine.url, f"127.0.0.1:{registry}", folder / "plain", number),
+                "docker": lambda number: build_by_docker(
+                    cli, engine.url, f"127.0.0.1:{registry}", folder / "plain", number
+                ),
             }
             return await measure(machine, port, health, ways, rounds)
     finally:
@@ -306,7 +322,9 @@ def held_cpu(group: str) -> Iterator[int]:
     holding = ControlGroup(f"{group}/hold")
     holding.make()
     holding.idle()
-    burner = subprocess.Popen(["sh", "-c", f"{holding.enter_script()}; exec taskset -c {cpu} sh -c 'while :; do :; done'"])
+    burner = subprocess.Popen(
+        ["sh", "-c", f"{holding.enter_script()}; exec taskset -c {cpu} sh -c 'while :; do :; done'"]
+    )
     try:
         os.sched_setaffinity(0, {cpu})
         yield cpu
