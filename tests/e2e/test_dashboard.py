@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from accessibility import violations
 from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Page, expect
 
@@ -178,6 +179,24 @@ def test_a_viewer_is_offered_nothing_that_would_be_refused(open_page: Open, clou
     expect(page.get_by_label("Key", exact=True)).to_be_visible()  # revoked: signed out at once
 
 
+def test_the_first_load_is_small(open_page: Open) -> None:
+    """All that the overview takes before it is drawn, heads of answers included, as gzip: what browsers take without TLS."""
+    page = open_page("about:blank")
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setExtraHTTPHeaders", {"headers": {"Accept-Encoding": "gzip"}})
+    urls: dict[str, str] = {}
+    sizes: dict[str, int] = {}
+    session.on("Network.responseReceived", lambda told: urls.update({told["requestId"]: told["response"]["url"]}))
+    session.on("Network.loadingFinished", lambda told: sizes.update({told["requestId"]: told["encodedDataLength"]}))
+    page.goto("/dashboard")
+    expect(page.locator("main .sentence")).to_be_visible()
+    page.wait_for_load_state("load")
+    files = {urls[id]: size for id, size in sizes.items() if "/dashboard" in urls.get(id, "")}
+    assert len(files) > 5
+    assert sum(files.values()) < 200_000, files
+
+
 PAYLOADS = [
     "<script>window.hurt=1</script>",
     "<img src=x onerror=window.hurt=1>",
@@ -237,14 +256,3 @@ def test_everybody_can_use_it(open_page: Open, cloud: Cloud, axe: str, scheme: s
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{path} scrolls sideways by {wider} px"
     assert found == []
-
-
-def violations(page: Page, axe: str, where: str) -> list[str]:
-    """Serious ones and worse."""
-    page.evaluate(axe)  # by the debugger's protocol, which the page's policy does not concern
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{where}: {one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-        for one in result["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]

@@ -74,14 +74,6 @@ def test_the_build_asks_no_other_host_and_has_no_inline_script(builder: ModuleTy
     assert re.findall(r"url\((?!data:)[^)]*//", styles) == []
 
 
-def test_the_first_load_is_small(builder: ModuleType) -> None:
-    """What the page names itself and what that imports before anything is drawn; pages come on top, each alone."""
-    page = (builder.OUT / "index.html").read_text()
-    names = re.findall(r'/dashboard/(assets/[^"]+)', page)
-    size = sum((builder.OUT / f"{name}.gz").stat().st_size for name in names)
-    assert size < 200_000, f"{size} bytes gz: {names}"
-
-
 def test_what_is_current_is_not_built_again(builder: ModuleType) -> None:
     before = (builder.OUT / "index.html").stat().st_mtime_ns
     builder.ensure()

@@ -1,18 +1,17 @@
 // Main: what the page is made of, put together.
 import './mantine';
-import '@mantine/notifications/styles.css';
 import './styles.css';
 import { MantineProvider } from '@mantine/core';
-import { Notifications } from '@mantine/notifications';
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { RouterProvider } from '@tanstack/react-router';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { whenSignedOut } from './api/client';
 import { asProblem } from './api/problem';
-import { keys } from './api/queries';
+import { keys, sessionQuery } from './api/queries';
 import { makeRouter } from './router';
 import { theme, variables } from './theme';
+import { Toasts } from './ui/toasts';
 
 const client = new QueryClient({
   defaultOptions: {
@@ -31,6 +30,8 @@ const client = new QueryClient({
 });
 whenSignedOut(() => void client.invalidateQueries({ queryKey: keys.session }));
 
+void client.prefetchQuery(sessionQuery); // nothing is shown before it is known who asks: asked first
+
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? '';
 // Where the library that keeps the page from scrolling behind a dialog looks for it.
 Object.assign(globalThis, { __webpack_nonce__: nonce });
@@ -43,7 +44,7 @@ createRoot(document.getElementById('root')!).render(
       defaultColorScheme="auto"
       getStyleNonce={() => nonce}
     >
-      <Notifications position="bottom-right" limit={4} />
+      <Toasts />
       <QueryClientProvider client={client}>
         <RouterProvider router={makeRouter(client)} />
       </QueryClientProvider>

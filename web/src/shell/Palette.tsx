@@ -19,10 +19,10 @@ interface Entry {
 const JOB_ID = /^j-[0-9a-z]{20}$/;
 const SHOWN = 30;
 
-export function Palette({ isOpen, close }: { isOpen: boolean; close: () => void }) {
+export default function Palette({ close }: { close: () => void }) {
   return (
     <Modal
-      opened={isOpen}
+      opened
       onClose={close}
       withCloseButton={false}
       padding="sm"

@@ -1,17 +1,13 @@
 // Shell: head, menu, page.
-import { ActionIcon, Button, Menu, UnstyledButton, useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Button } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
-import { useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useLocation } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
-import { api, type Session, take } from '../api/client';
-import { keys } from '../api/queries';
+import { lazy, Suspense, useEffect, useState } from 'react';
+import type { Session } from '../api/client';
 import { useLive } from '../live/Live';
-import { useAct } from '../ui/act';
-import { Icon, type IconName } from '../ui/icons';
+import { Icon } from '../ui/icons';
 import { ClusterSentence } from './ClusterSentence';
 import { NAV } from './nav';
-import { Palette } from './Palette';
 
 export function Shell({ session }: { session: Session }) {
   const [isMenuOpen, setMenuOpen] = useState(false);
@@ -41,7 +37,7 @@ export function Shell({ session }: { session: Session }) {
         >
           <Icon name={isMenuOpen ? 'close' : 'menu'} />
         </ActionIcon>
-        <Link to="/" className="shell-brand">
+        <Link to="/" className="shell-brand" aria-label="DRaaS, overview">
           <Icon name="images" size={22} />
           <span className="not-phone">DRaaS</span>
         </Link>
@@ -83,7 +79,11 @@ export function Shell({ session }: { session: Session }) {
       <main className="shell-main" id="main" tabIndex={-1}>
         <Outlet />
       </main>
-      <Palette isOpen={isPaletteOpen} close={() => setPaletteOpen(false)} />
+      {isPaletteOpen && (
+        <Suspense>
+          <Palette close={() => setPaletteOpen(false)} />
+        </Suspense>
+      )}
     </>
   );
 }
@@ -116,58 +116,28 @@ function LostBanner() {
   );
 }
 
-const SCHEMES: { value: 'light' | 'dark' | 'auto'; label: string; icon: IconName }[] = [
-  { value: 'light', label: 'Light', icon: 'sun' },
-  { value: 'dark', label: 'Dark', icon: 'moon' },
-  { value: 'auto', label: "As the system's", icon: 'auto' },
-];
+const Palette = lazy(() => import('./Palette'));
+const AccountMenu = lazy(() => import('./AccountMenu'));
 
+/** A button that becomes the menu once it is used. */
 function Account({ session }: { session: Session }) {
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const client = useQueryClient();
-  const signOut = useAct({
-    do: () => take(api.DELETE('/api/session')),
-    after: () => {
-      client.removeQueries({ predicate: (query) => query.queryKey[0] !== keys.session[0] });
-      void client.invalidateQueries({ queryKey: keys.session });
-    },
-  });
-  return (
-    <Menu position="bottom-end" width={220} withinPortal>
-      <Menu.Target>
-        <UnstyledButton aria-label="Account and theme" className="account">
-          <Icon name="settings" />
-        </UnstyledButton>
-      </Menu.Target>
-      <Menu.Dropdown>
-        <Menu.Label>
-          {session.is_open ? 'Open: no key is needed here' : `Key ${session.key || '(no name)'}: ${session.role}`}
-          {session.project !== null && `, project ${session.project}`}
-          <br />
-          Version {session.version}
-        </Menu.Label>
-        <Menu.Divider />
-        <Menu.Label>Theme</Menu.Label>
-        {SCHEMES.map((scheme) => (
-          <Menu.Item
-            key={scheme.value}
-            leftSection={<Icon name={scheme.icon} size={16} />}
-            rightSection={colorScheme === scheme.value ? <Icon name="check" size={16} /> : null}
-            aria-current={colorScheme === scheme.value}
-            onClick={() => setColorScheme(scheme.value)}
-          >
-            {scheme.label}
-          </Menu.Item>
-        ))}
-        {!session.is_open && (
-          <>
-            <Menu.Divider />
-            <Menu.Item leftSection={<Icon name="out" size={16} />} onClick={() => signOut.mutate(undefined)}>
-              Sign out
-            </Menu.Item>
-          </>
-        )}
-      </Menu.Dropdown>
-    </Menu>
+  const [isWanted, setWanted] = useState(false);
+  const button = (
+    <button
+      type="button"
+      aria-label="Account and theme"
+      aria-haspopup="menu"
+      className="account"
+      onClick={() => setWanted(true)}
+    >
+      <Icon name="settings" />
+    </button>
+  );
+  return isWanted ? (
+    <Suspense fallback={button}>
+      <AccountMenu session={session} />
+    </Suspense>
+  ) : (
+    button
   );
 }

@@ -1,9 +1,10 @@
 // The frame of all pages but the sign-in, and the gate before it.
 
 import type { QueryClient } from '@tanstack/react-query';
-import { createRootRouteWithContext, createRoute, lazyRouteComponent, Outlet } from '@tanstack/react-router';
+import { createRootRouteWithContext, createRoute, Outlet } from '@tanstack/react-router';
 import { Page } from '../ui/Page';
 import { EmptyState } from '../ui/states';
+import { Gate } from './Gate';
 
 export const rootRoute = createRootRouteWithContext<{ client: QueryClient }>()({
   component: Outlet,
@@ -17,5 +18,5 @@ export const rootRoute = createRootRouteWithContext<{ client: QueryClient }>()({
 export const shellRoute = createRoute({
   getParentRoute: () => rootRoute,
   id: 'shell',
-  component: lazyRouteComponent(() => import('./Gate'), 'Gate'),
+  component: Gate,
 });

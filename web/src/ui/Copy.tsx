@@ -1,5 +1,5 @@
 // Copying: an id, or a line to paste into a terminal.
-import { ActionIcon, Tooltip } from '@mantine/core';
+import { ActionIcon } from '@mantine/core';
 import { useClipboard } from '@mantine/hooks';
 import { Icon } from './icons';
 
@@ -7,20 +7,19 @@ export function CopyButton({ value, label }: { value: string; label: string }) {
   const clipboard = useClipboard({ timeout: 1500 });
   const told = clipboard.copied ? 'Copied' : label;
   return (
-    <Tooltip label={told} withArrow openDelay={300}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        size="sm"
-        aria-label={told}
-        onClick={(event) => {
-          event.stopPropagation();
-          clipboard.copy(value);
-        }}
-      >
-        <Icon name={clipboard.copied ? 'check' : 'copy'} size={14} />
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size="sm"
+      aria-label={told}
+      title={told}
+      onClick={(event) => {
+        event.stopPropagation();
+        clipboard.copy(value);
+      }}
+    >
+      <Icon name={clipboard.copied ? 'check' : 'copy'} size={14} />
+    </ActionIcon>
   );
 }
 

@@ -1,7 +1,7 @@
 // Act: something that changes the cluster: one at a time, its error shown where it was asked for.
-import { notifications } from '@mantine/notifications';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { asProblem } from '../api/problem';
+import { toast } from './toasts';
 
 interface Act<Given, Done> {
   do: (given: Given) => Promise<Done>;
@@ -21,13 +21,13 @@ export function useAct<Given, Done>({ do: perform, done, stale = [], after, quie
     onSuccess: (result) => {
       for (const queryKey of stale) void client.invalidateQueries({ queryKey });
       const told = typeof done === 'function' ? done(result) : done;
-      if (told) notifications.show({ message: told, color: 'teal' });
+      if (told) toast({ tone: 'good', message: told });
       after?.(result);
     },
     onError: (error) => {
       if (quiet) return;
       const problem = asProblem(error);
-      notifications.show({ title: problem.title, message: problem.message, color: 'red', autoClose: 10_000 });
+      toast({ tone: 'bad', title: problem.title, message: problem.message });
     },
   });
 }

@@ -14,11 +14,10 @@ HOME = "/dashboard"
 INDEX = "index.html"
 NONCE = "__NONCE__"  # stands in index.html for what each answer has of its own
 FOREVER = "public, max-age=31536000, immutable"  # the name holds a hash of the content
-HEADERS = {
-    "x-content-type-options": "nosniff",
+FILE_HEADERS = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
+HEADERS = FILE_HEADERS | {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "x-frame-options": "DENY",
 }
@@ -83,7 +82,7 @@ class Web:
 
 
 def _send(request: Request, asset: Asset, cache: str) -> Response:
-    headers = {**HEADERS, "cache-control": cache, "etag": asset.etag, "vary": "accept-encoding"}
+    headers = {**FILE_HEADERS, "cache-control": cache, "etag": asset.etag, "vary": "accept-encoding"}
     headers["content-security-policy"] = (
         "default-src 'none'; frame-ancestors 'none'"  # opened by itself it can do nothing
     )

@@ -16,7 +16,7 @@ import { bodyOf, EMPTY, type Form, type FormFaults, fieldOf, formOf } from './bo
 import { newJobRoute } from './route';
 
 const RUNTIMES = [
-  { value: '', label: 'As the cluster decides' },
+  { value: '', label: 'Automatic' },
   { value: 'docker', label: 'Container' },
   { value: 'process', label: 'Host process' },
 ];

@@ -12,6 +12,12 @@ import { Answer } from '../../ui/states';
 const HEIGHT = 150;
 const HOUR_S = 3600; // all that the controller keeps; a machine that has just joined fills the end of it
 
+/** From the first to the last time, an hour at least. uPlot itself makes years of a single one. */
+function hourOf(times: number[]): [number, number] {
+  const last = times.at(-1) ?? Date.now() / 1000;
+  return [Math.min(times[0] ?? last, last - HOUR_S), last];
+}
+
 interface ChartProps {
   label: string;
   times: number[];
@@ -41,7 +47,7 @@ function Chart({ label, times, values, most, tell }: ChartProps) {
         legend: { show: false },
         cursor: { y: false },
         scales: {
-          x: { range: (_plot, low, high) => [Math.min(low, high - HOUR_S), high] },
+          x: { range: () => hourOf(data.current[0]) },
           y: { range: (_plot, _low, high) => [0, most ?? Math.max(high * 1.15, 0.1)] },
         },
         series: [

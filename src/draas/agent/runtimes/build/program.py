@@ -98,7 +98,7 @@ class Program:
         source.unlink()
         self._stopping.check()
         files, total = size_of(tree)
-        self._tell(f"source: {files} files, {_bytes(total)}")
+        self._tell(f"source: {files} file{'' if files == 1 else 's'}, {_bytes(total)}")
         plan = plan_build(tree, build.folder, build.dockerfile)
         self._tell(f"recognised: {plan.kind}, by {', '.join(plan.because) or 'its files'}")
         if plan.made and not plan.sent:
@@ -216,7 +216,8 @@ def _only_port(image: dict[str, Any]) -> int | None:
 
 
 def _told(limits: Limits) -> str:
-    return f"{limits.cpu_millis / 1000:g} CPUs and {_bytes(limits.memory_bytes)} of memory"
+    cores = f"{limits.cpu_millis / 1000:g} core{'' if limits.cpu_millis == 1000 else 's'}"
+    return f"{cores} and {_bytes(limits.memory_bytes)} of memory"
 
 
 def _bytes(amount: int) -> str:
