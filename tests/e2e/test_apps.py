@@ -100,6 +100,11 @@ def step(page: Page, name: str) -> Locator:
     return page.locator(f"[data-step={name}]")
 
 
+def sideways(page: Page) -> int:
+    """By how many pixels the page is wider than what shows it."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 def serves(url: str) -> str:
     with urllib.request.urlopen(url, timeout=20) as answer:
         return str(answer.read().decode())
@@ -116,7 +121,7 @@ def test_an_app_from_an_image_by_mouse_to_live_scaled_and_rolled_back(open_page:
     page.get_by_label("Name", exact=True).fill("shop")
     expect(page.get_by_text("shop is free")).to_be_visible()
     page.get_by_label("Port").fill("8080")
-    page.get_by_role("button", name="Environment, resources").click()
+    page.get_by_role("button", name="Environment, health").click()
     page.get_by_label("Command", exact=True).fill(SERVE)
     page.get_by_label("CPU cores each").fill("0.05")
     page.get_by_label("Memory each (MiB)").fill("32")
@@ -139,7 +144,7 @@ def test_an_app_from_an_image_by_mouse_to_live_scaled_and_rolled_back(open_page:
 
     page.get_by_role("link", name="Deploy a new version").click()
     expect(page.get_by_label("Image", exact=True)).to_have_value(IMAGE)
-    page.get_by_role("button", name="Environment, resources").click()
+    page.get_by_role("button", name="Environment, health").click()
     page.get_by_label("Environment").fill("GREETING=hello")
     page.get_by_role("button", name="Deploy", exact=True).click()
     expect(page.locator("[data-release='3']")).to_contain_text("live")
@@ -164,7 +169,7 @@ def test_an_app_from_an_image_by_mouse_to_live_scaled_and_rolled_back(open_page:
 
 def test_a_zip_is_uploaded_built_and_goes_live_in_one_timeline(open_page: Open, cloud: Cloud) -> None:
     page = open_page("/dashboard/deploy")
-    page.get_by_text("A folder or archive").click()
+    page.get_by_text("Folder or archive").click()
     content = archive(Dockerfile=DOCKERFILE, index__html="from a zip")
     page.get_by_label("Archive", exact=True).set_input_files({"name": "zipped.zip", "mimeType": "", "buffer": content})
     expect(page.get_by_text("Looks like its own Dockerfile.")).to_be_visible()
@@ -200,7 +205,7 @@ def test_a_folder_is_packed_in_the_browser_and_a_failed_build_says_why(
     (folder / "Dockerfile").write_text(f"FROM {IMAGE}\nCOPY . /all\nRUN ls -R /all && cat '/all/a b.txt' && exit 7\n")
     (folder / "a b.txt").write_text("packed here")
     page = open_page("/dashboard/deploy")
-    page.get_by_text("A folder or archive").click()
+    page.get_by_text("Folder or archive").click()
     page.get_by_label("Folder", exact=True).set_input_files(folder)
     expect(page.get_by_text("1 file left out")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("my-folder")
@@ -343,8 +348,8 @@ def test_hostile_settings_and_lines_run_no_script(open_page: Open, cloud: Cloud)
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("phone", [False, True], ids=["wide", "phone"])
-def test_everybody_can_use_it(open_page: Open, cloud: Cloud, axe: str, site: str, scheme: str, phone: bool) -> None:
-    build = next(build["id"] for build in all_builds(cloud) if build["state"] == "succeeded")
+def test_everybody_can_use_it(open_page: Open, axe: str, site: str, built: Any, scheme: str, phone: bool) -> None:
+    build = built["id"]
     found = []
     page = open_page("/dashboard/apps", phone=phone, scheme=scheme)
     for path in ("apps", f"apps/{site}?from=1&to=2", "builds", f"builds/{build}", f"deploy/{build}", "deploy"):
@@ -352,12 +357,12 @@ def test_everybody_can_use_it(open_page: Open, cloud: Cloud, axe: str, site: str
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("[aria-busy=true]")).to_have_count(0)
         live(page)
+        assert sideways(page) <= 0, path
         if path == "deploy":
-            page.get_by_text("A folder or archive").click()
-            page.get_by_role("button", name="Environment, resources").click()
+            page.get_by_text("Folder or archive").click()
+            page.get_by_role("button", name="Environment, health").click()
         elif path.startswith("apps/"):
             page.get_by_role("button", name="of release").first.click()
         found += violations(page, axe, path)
-        wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wider <= 0, f"{path} scrolls sideways by {wider} px"
+        assert sideways(page) <= 0, path
     assert found == []

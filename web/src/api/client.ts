@@ -21,7 +21,28 @@ export type EventView = Schemas['EventView'];
 /** Says that a request comes from this page; the API wants it with a session's cookie (see sessions.py). */
 export const OWN_PAGE = { 'x-draas-request': '1' };
 
-export const api = createClient<paths>({ headers: OWN_PAGE });
+const TRIES = 3;
+const PAUSE_MS = 300;
+
+/** Whether the API does a request but once, however often it comes. What only reads is tried again by the queries. */
+const isOnce = (request: Request) => request.method === 'PUT' || request.headers.has('Idempotency-Key');
+
+/**
+ * Sends again what a cut has kept from being answered. Chromium cuts every request when an interface of the machine
+ * comes or goes, which each container's does.
+ */
+async function send(request: Request): Promise<Response> {
+  for (let left = isOnce(request) ? TRIES - 1 : 0; ; left--) {
+    try {
+      return await fetch(request.clone());
+    } catch (error) {
+      if (left === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    }
+  }
+}
+
+export const api = createClient<paths>({ headers: OWN_PAGE, fetch: send });
 
 interface Answered<T> {
   data?: T | undefined;

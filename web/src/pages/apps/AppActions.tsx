@@ -153,7 +153,6 @@ export function CanaryDecision({ app }: { app: AppDetail }) {
   const canary = app.releases.find((release) => release.state === 'rolling' && release.canary === 'testing');
   if (canary === undefined) return null;
   const asked = app.spec.deploy.canary as { replicas: number; share_percent: number } | null;
-  const share = asked?.share_percent ? `${asked.share_percent} % of the requests` : 'its share of the requests';
   return (
     <Alert
       color="indigo"
@@ -161,7 +160,8 @@ export function CanaryDecision({ app }: { app: AppDetail }) {
       title={`The canary of release ${canary.number} is up and waits for a decision`}
     >
       <Text size="sm">
-        {count(asked?.replicas ?? 1, 'replica')} of it get {share}; release {app.release ?? '–'} serves the rest.
+        Of the requests {asked?.share_percent ? `${asked.share_percent} %` : 'a share'} go to its{' '}
+        {count(asked?.replicas ?? 1, 'replica')}; release {app.release ?? '–'} serves the rest.
       </Text>
       {mayDeploy && (
         <Group mt="xs" gap="xs">

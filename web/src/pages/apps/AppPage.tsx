@@ -24,7 +24,7 @@ import { Releases } from './Releases';
 import { AppOutput, Replicas } from './Replicas';
 import { appRoute } from './route';
 import { useApp } from './useApp';
-import { covers, failingOf, healthText, hostOf, remedyOf, scalingRules, stateOf } from './words';
+import { covers, failingOf, healthText, healthyText, hostOf, remedyOf, scalingRules, stateOf } from './words';
 
 const MIB = 1024 * 1024;
 const SCALINGS_SHOWN = 10;
@@ -120,7 +120,7 @@ function Summary({ app }: { app: AppDetail }) {
   const { spec } = app;
   const build = spec.labels[BUILD_LABEL];
   const facts: [string, ReactNode][] = [
-    ['Replicas', `${app.healthy} of ${app.wanted} healthy`],
+    ['Replicas', healthyText(app)],
     [
       'Release',
       app.release === null

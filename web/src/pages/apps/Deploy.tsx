@@ -37,8 +37,8 @@ import { uploadBuild } from './upload';
 
 const SOURCES = [
   { value: 'image', label: 'An image' },
-  { value: 'files', label: 'A folder or archive' },
-  { value: 'git', label: 'A git repository' },
+  { value: 'files', label: 'Folder or archive' },
+  { value: 'git', label: 'Git' },
 ];
 
 export function Deploy() {
@@ -281,7 +281,7 @@ function DeployForm({ title, app, build }: DeployFormProps) {
               </SimpleGrid>
               <div>
                 <Button size="compact-sm" variant="subtle" onClick={more.toggle} aria-expanded={isMore || foldedFault}>
-                  {isMore || foldedFault ? 'Less' : 'Environment, resources, health, domains, roll-out…'}
+                  {isMore || foldedFault ? 'Less' : 'Environment, health, domains…'}
                 </Button>
               </div>
               {(isMore || foldedFault) && <More form={form} told={told} text={text} set={set} />}

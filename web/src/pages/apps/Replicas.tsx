@@ -10,7 +10,7 @@ import { Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { TimeAgo } from '../../ui/TimeAgo';
 import { appRoute } from './route';
-import { phaseOf, whyOf } from './words';
+import { healthyText, phaseOf, whyOf } from './words';
 
 export function Replicas({ app }: { app: AppDetail }) {
   const [isPast, past] = useDisclosure(false);
@@ -20,7 +20,8 @@ export function Replicas({ app }: { app: AppDetail }) {
       title="Replicas"
       beside={
         <span className="dim">
-          {app.healthy} of {app.wanted} healthy{machines > 0 && `, on ${count(machines, 'machine')}`}
+          {healthyText(app)}
+          {machines > 0 && `, on ${count(machines, 'machine')}`}
         </span>
       }
     >

@@ -7,7 +7,7 @@ import { isLeftOut, recognise } from './recognise';
 import { archiveSource, folderSource } from './source';
 import { buildSteps, releaseSteps } from './steps';
 import { tarHead } from './tar';
-import { covers, failingOf, hostOf, phaseOf, remedyOf, scalingRules, whyOf } from './words';
+import { covers, failingOf, healthyText, hostOf, phaseOf, remedyOf, scalingRules, whyOf } from './words';
 
 const spec = (more: object = {}) =>
   ({
@@ -145,6 +145,11 @@ test('the newest that failed, and what to do about it', () => {
   expect(remedyOf(bad[1]!, spec())).toContain('listen on port 80');
   expect(remedyOf(bad[0]!, spec())).toContain('A command is not there');
   expect(remedyOf(replica({ oom: true, state: 'failed' }), spec())).toContain('256 MiB');
+});
+
+test('how many are healthy', () => {
+  expect(healthyText({ healthy: 1, wanted: 2 })).toBe('1 of 2 healthy');
+  expect(healthyText({ healthy: 2, wanted: 1 })).toBe('2 healthy, 1 wanted');
 });
 
 test('rules of scaling in words', () => {

@@ -95,6 +95,10 @@ export function scalingRules(spec: Spec): string[] {
   return said;
 }
 
+/** How many serve; a canary is one more than wanted. */
+export const healthyText = ({ healthy, wanted }: Pick<AppDetail, 'healthy' | 'wanted'>): string =>
+  healthy > wanted ? `${healthy} healthy, ${wanted} wanted` : `${healthy} of ${wanted} healthy`;
+
 /** The host of a URL or a domain with a path. */
 export const hostOf = (address: string): string => address.replace(/^https?:\/\//, '').split(/[/:]/)[0] ?? '';
 
