@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from draas.model.bucket import Bucket
 from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
 from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
+from draas.store.blob_bucket import BlobBucket
 from draas.store.blob_files import BlobFiles
+from draas.store.bucket import open_bucket
 from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import Served, serve_api
 
@@ -32,8 +36,12 @@ def basic(key: str, user: str = "anybody") -> str:
     return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
 
 
-def images_in(folder: Path) -> Images:
-    return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+def images_in(folder: Path, bucket: Bucket | None = None) -> Images:
+    """The stores over `folder`; blobs are in `bucket`, where there is one, which the process's environment leads to."""
+    if bucket is None:
+        return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+    blobs = BlobBucket(folder, open_bucket(bucket, os.environ), bucket.url)
+    return Images(blobs=blobs, manifests=ManifestFiles(folder))
 
 
 def image_manifest(config: str, *layers: str, **fields: Any) -> bytes:
@@ -128,11 +136,15 @@ class RegistryClient:
 
 @contextlib.asynccontextmanager
 async def registry(
-    folder: Path, care: Callable[[Images], ImageCare] | None = None, disk: OwnDisk | None = None
+    folder: Path,
+    care: Callable[[Images], ImageCare] | None = None,
+    disk: OwnDisk | None = None,
+    bucket: Bucket | None = None,
 ) -> AsyncIterator[RegistryClient]:
-    """A registry over `folder`, as long as the block is open."""
-    images = images_in(folder)
+    """A registry over `folder` (and `bucket`), as long as the block is open."""
+    images = images_in(folder, bucket)
     try:
+        await images.blobs.open()
         async with (
             serve_api(images=images, care=care(images) if care is not None else None, disk=disk) as served,
             aiohttp.ClientSession() as session,
