@@ -59,10 +59,10 @@ def size_of(*folders: Path) -> int:
     return sum(path.stat().st_size for folder in set(folders) for path in folder.rglob("*") if path.is_file())
 
 
-def check_sound(folder: Path, content: Path | None = None) -> int:
+def check_sound(folder: Path, bytes_in: Path | None = None) -> int:
     """Every manifest has all that it refers to, and every tag its manifest. How many manifests there are.
 
-    `content` has the bytes of blobs, where `folder` has not.
+    `bytes_in` has the bytes of blobs, where `folder` has not.
     """
     count = 0
     top = folder / "repositories"
@@ -74,7 +74,7 @@ def check_sound(folder: Path, content: Path | None = None) -> int:
         for blob in manifest.blobs:
             name = blob.removeprefix("sha256:")
             assert (repository / "_blobs" / name).exists(), f"{path} lacks its link to {blob}"
-            assert ((content or folder) / "blobs" / "sha256" / name[:2] / name).exists(), f"{path} lacks {blob}"
+            assert ((bytes_in or folder) / "blobs" / "sha256" / name[:2] / name).exists(), f"{path} lacks {blob}"
         for listed in manifest.manifests:
             assert (repository / "_manifests" / listed.removeprefix("sha256:")).exists(), f"{path} lacks {listed}"
     for path in top.rglob("_tags/*"):

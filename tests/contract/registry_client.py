@@ -118,8 +118,9 @@ class RegistryClient:
         return told.headers["Docker-Content-Digest"]
 
     def files(self) -> list[str]:
-        """Everything in the data folder, as paths in it."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        """Everything in the data folder, as paths in it; but for the bucket's name."""
+        found = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "bucket.json"]
+        return sorted(str(path.relative_to(self.folder)) for path in found)
 
     async def cut(self, method: str, path: str, sent: bytes, announced: int, **headers: str) -> None:
         """Begin a request of `announced` bytes, send some of them, and close the connection."""

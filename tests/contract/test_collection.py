@@ -241,7 +241,7 @@ async def test_a_collection_that_dies_at_any_step_leaves_a_sound_registry(
         copied = None
         if bucket is not None:
             copied = Bucket(name=bucket.name, prefix=f"{bucket.prefix}-{step}")
-            s3.copy(bucket.prefix, copied.prefix)
+            await s3.copy(bucket.prefix, copied.prefix)
         content = content_of(copy, copied, s3)
         script = [sys.executable, str(Path(__file__).with_name("collection_world.py")), str(copy), str(step)]
         script += [copied.url] if copied is not None else []

@@ -4,7 +4,6 @@ rclone checks signatures, writes objects whole or not at all, and survives SIGKI
 the relay puts right.
 """
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,7 +12,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import aiohttp
+import obstore
 from aiohttp import web
+from obstore.store import S3Store
 from yarl import URL
 
 from draas.testing.engine import end_of
@@ -40,7 +41,7 @@ class S3Server:
         """Start it and wait until it listens. Raises TimeoutError with the end of its log."""
         program = Path(sys.executable).parent / "rclone"
         words: list[str | Path] = [program, "serve", "s3", "--addr", self._address, "--auth-key", f"{KEY_ID},{SECRET}"]
-        words += ["--config", "/dev/null", "--dir-cache-time", "0s", self.folder]
+        words += ["--config", "/dev/null", self.folder]
         log = self.folder.with_suffix(".log")
         with log.open("ab") as out:
             self._popen = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -63,9 +64,23 @@ class S3Server:
         top = self.folder / BUCKET / prefix
         return {str(path.relative_to(top)): path.read_bytes() for path in sorted(top.rglob("*")) if path.is_file()}
 
-    def copy(self, source: str, target: str) -> None:
+    async def copy(self, source: str, target: str) -> None:
         """All below the prefix `source` to `target` as well."""
-        shutil.copytree(self.folder / BUCKET / source, self.folder / BUCKET / target)
+        for key, content in self.objects(source).items():
+            await obstore.put_async(self._store(), f"{target}/{key}", content)
+
+    async def delete(self, key: str) -> None:
+        """As somebody else would."""
+        await obstore.delete_async(self._store(), key)
+
+    def _store(self) -> S3Store:
+        return S3Store(
+            BUCKET,
+            endpoint=self.url,
+            access_key_id=KEY_ID,
+            secret_access_key=SECRET,
+            client_options={"allow_http": True},
+        )
 
 
 @contextmanager
