@@ -451,6 +451,10 @@ async def test_output_is_merged_by_time_and_says_whose_it_is(served: Served) -> 
     assert await text_of(served, "?replica=shop.2&tail=1") == "five\n"
     assert await text_of(served, "?grep=^t") == "shop.2 | two\nshop.1 | three\n"
     assert await text_of(served, "?since=1970-01-01T00:00:30Z") == "shop.1 | three\nshop.1 | fo\nshop.2 | five\n"
+    assert await text_of(served, "?until=40&tail=2") == "shop.1 | three\nshop.1 | fo"
+    assert await text_of(served, "?until=10") == ""
+    for wrong in ("until=soon", "until=40&follow=true"):
+        assert (await ask(served, "GET", f"/api/apps/shop/logs?{wrong}"))[1]["errors"][0]["path"] == "until"
     assert (await ask(served, "GET", "/api/apps/shop/logs?replica=9"))[0] == 404
     assert (await ask(served, "GET", "/api/apps/shop/logs?grep=("))[0] == 400
     assert (await ask(served, "GET", "/api/apps/shop/logs?repilca=1"))[1]["errors"][0]["message"].endswith("replica?")

@@ -89,6 +89,24 @@ async def test_each_attempt_has_its_own_output(served: Served, client: Client) -
         await text(client, id, attempt=3)
 
 
+async def asked(served: Served, path: str) -> tuple[int, str]:
+    headers = {"Authorization": f"Bearer {served.secrets['viewer']}"}
+    async with aiohttp.ClientSession(served.url, headers=headers) as session, session.get(path) as response:
+        return response.status, await response.text()
+
+
+async def test_a_range_of_lines_by_their_numbers(served: Served, client: Client) -> None:
+    id, attempt = await running(served, client)
+    await served.controller.logs.write(attempt, b"".join(b"line %d\n" % number for number in range(1, 11)))
+    assert await asked(served, f"/api/jobs/{id}/logs?after=3&limit=2") == (200, "line 4\nline 5\n")
+    assert await asked(served, f"/api/jobs/{id}/logs?after=9") == (200, "line 10\n")
+    assert await asked(served, f"/api/jobs/{id}/logs?after=10&limit=5") == (200, "")
+    assert await asked(served, f"/api/jobs/{id}/logs?limit=1&grep=[89]") == (200, "line 8\n")
+    for wrong in ("limit=5&tail=5", "limit=5&follow=true", "limit=0"):
+        status, told = await asked(served, f"/api/jobs/{id}/logs?{wrong}")
+        assert (status, '"path":"limit"' in told.replace(" ", "")) == (400, True), told
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from accessibility import violations
 from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Page, expect
 
@@ -255,14 +256,3 @@ def test_everybody_can_use_it(open_page: Open, cloud: Cloud, axe: str, scheme: s
         wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wider <= 0, f"{path} scrolls sideways by {wider} px"
     assert found == []
-
-
-def violations(page: Page, axe: str, where: str) -> list[str]:
-    """Serious ones and worse."""
-    page.evaluate(axe)  # by the debugger's protocol, which the page's policy does not concern
-    result = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{where}: {one['id']}: {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-        for one in result["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]

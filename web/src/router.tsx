@@ -1,6 +1,8 @@
 // Router: all pages. A new one is a folder under pages/ with a route.ts, and a line here.
 import type { QueryClient } from '@tanstack/react-query';
 import { createRouter } from '@tanstack/react-router';
+import { eventsRoute } from './pages/events/route';
+import { imagesRoute } from './pages/images/route';
 import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
 import { machineRoute, machinesRoute } from './pages/machines/route';
 import { overviewRoute } from './pages/overview/route';
@@ -10,7 +12,16 @@ import { ErrorPanel } from './ui/states';
 
 const tree = rootRoute.addChildren([
   signInRoute,
-  shellRoute.addChildren([overviewRoute, machinesRoute, machineRoute, jobsRoute, newJobRoute, jobRoute]),
+  shellRoute.addChildren([
+    overviewRoute,
+    machinesRoute,
+    machineRoute,
+    jobsRoute,
+    newJobRoute,
+    jobRoute,
+    imagesRoute,
+    eventsRoute,
+  ]),
 ]);
 
 export function makeRouter(client: QueryClient) {

@@ -15,6 +15,7 @@ from draas.cli.deploy import follow_newest
 from draas.cli.each import for_each
 from draas.cli.lazy import ListGroup
 from draas.cli.output import ago, cores, print_fields, print_json, print_table, program
+from draas.cli.text import SHORT_DIGEST
 
 STATES = ("deploying", "live", "degraded", "failed", "stopped")
 PAST_SHOWN = 5
@@ -151,7 +152,7 @@ def releases(name: str, as_json: bool, quiet: bool, project: str | None) -> None
             click.echo(release["number"])
         return
     rows = [
-        [str(one["number"]), one["state"], one["spec"]["image"].partition("@")[0], one["image"].rpartition("@")[2][:19] or "-",
+        [str(one["number"]), one["state"], one["spec"]["image"].partition("@")[0], one["image"].rpartition("@")[2][:SHORT_DIGEST] or "-",
          *_made_of(one["spec"]["labels"]), ago(one["created_at"]),
          one["reason"] or (f"repeats release {one['rollback_of']}" if one["rollback_of"] is not None else "")]
         for one in found
@@ -163,7 +164,7 @@ def releases(name: str, as_json: bool, quiet: bool, project: str | None) -> None
 def _made_of(labels: Any) -> tuple[str, str]:
     """By which build, of which source; of an image from elsewhere nothing is known."""
     source = labels.get(SOURCE, "-")
-    return labels.get(BUILD, "-"), source[:19] if source.startswith("sha256:") else source
+    return labels.get(BUILD, "-"), source[:SHORT_DIGEST] if source.startswith("sha256:") else source
 
 
 @apps.command()

@@ -106,7 +106,7 @@ async def _run(client: Any, body: Mapping[str, Any], project: str, form: Form) -
         raise NotBuilt(FAILED)
     took = between(built["started_at"], built["finished_at"])
     pushed = f", also as {', '.join(built['pushed'])}" if built["pushed"] else ""
-    form.say(f"built {built['image']} ({built['platform']}, {size(built['size_bytes'])}) in {took}{pushed}")
+    form.say(f"built in {took}: {built['platform']}, {size(built['size_bytes'])}{pushed}")
     return built
 
 

@@ -18,6 +18,7 @@ from draas.cli.calling import call, calling_options
 from draas.cli.detect import refuse
 from draas.cli.output import print_json, program, say
 from draas.cli.source import Folder, name_of_source, source_of
+from draas.cli.text import short_image
 
 if TYPE_CHECKING:
     from draas.cli.app_file import AppInFile
@@ -76,7 +77,7 @@ async def follow_newest(client: Any, app: Any, *, as_json: bool, quiet: bool) ->
     newest = app["releases"][0]
     if not quiet and not as_json:
         count = f"{app['wanted']} {'replica' if app['wanted'] == 1 else 'replicas'}"
-        say(f"{app['name']}: release {newest['number']} of {app['image']}, {count}")
+        say(f"{app['name']}: release {newest['number']} of {short_image(app['image'])}, {count}")
     return await roll_out(client, app, Progress(newest["number"]), as_json=as_json, quiet=quiet)
 
 

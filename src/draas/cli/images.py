@@ -8,8 +8,7 @@ from draas.cli.calling import call, calling_options
 from draas.cli.each import for_each
 from draas.cli.lazy import ListGroup
 from draas.cli.output import ago, print_fields, print_json, print_table, program, size
-
-SHORT = 19  # characters of a digest that tell it from others: sha256: and twelve digits
+from draas.cli.text import SHORT_DIGEST
 
 
 @click.group(cls=ListGroup)
@@ -32,7 +31,7 @@ def list_images(as_json: bool, quiet: bool, project: str | None) -> None:
         [
             one["repository"],
             ", ".join(one["tags"]) or "-",
-            one["digest"][:SHORT],
+            one["digest"][:SHORT_DIGEST],
             size(one["size_bytes"]),
             ago(one["pushed_at"]),
             _first(one["used_by"]),

@@ -40,8 +40,10 @@ class Prepared:
         """One line about it."""
         if self.git:
             return self.git
-        sent = f"{self.files} files" if self.files else "an archive"
-        return f"{self.kind}, by {', '.join(self.because)}; {sent}" if self.kind else sent
+        sent = f"{self.files} file{'' if self.files == 1 else 's'}" if self.files else "an archive"
+        found = ", ".join(self.because)
+        seen = found if self.kind.lower() == found.lower() else f"{self.kind}, by {found}"
+        return f"{seen}; {sent}" if self.kind else sent
 
     def body(self, name: str) -> dict[str, Any]:
         """As POST /api/builds takes it."""

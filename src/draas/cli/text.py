@@ -4,6 +4,8 @@ import unicodedata
 
 ELLIPSIS = "…"
 
+SHORT_DIGEST = 19  # sha256: and twelve digits
+
 
 def plain(text: str, *, keep_lines: bool = False) -> str:
     """`text` with a blank for each character that is not printed: a job's name must not move anybody's cursor."""
@@ -49,3 +51,9 @@ def cut(text: str, width: int) -> str:
 def pad(text: str, width: int) -> str:
     """`text` with blanks up to `width` columns."""
     return text + " " * (width - width_of(text))
+
+
+def short_image(image: str) -> str:
+    """For people: a digest cut to what tells it from others, as tables do."""
+    name, at, digest = image.partition("@")
+    return f"{name}{at}{digest[:SHORT_DIGEST]}"

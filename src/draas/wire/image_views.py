@@ -3,7 +3,7 @@
 from typing_extensions import TypedDict
 
 
-class ImageView(TypedDict):
+class StoredImageView(TypedDict):
     """An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
 
     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
@@ -22,7 +22,7 @@ class ImageView(TypedDict):
 class ImageList(TypedDict):
     """Images by repository, newest first."""
 
-    items: list[ImageView]
+    items: list[StoredImageView]
     next: str | None
     total: int
 

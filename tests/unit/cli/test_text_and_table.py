@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from draas.cli.output import cores
 from draas.cli.table import NARROWEST, lay_out, narrow
-from draas.cli.text import cut, first_line, pad, plain, width_of
+from draas.cli.text import cut, first_line, pad, plain, short_image, width_of
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,10 @@ def test_columns_shrink_together_and_no_further_than_needed(widths: list[int], r
 @pytest.mark.parametrize(("count", "words"), [(1, "1 core"), (0.5, "0.5 cores"), (2, "2 cores")])
 def test_cores_for_people(count: float, words: str) -> None:
     assert cores(count) == words
+
+
+def test_a_digest_is_cut_to_what_tells_it_from_others() -> None:
+    assert (
+        short_image(f"draas.internal/a/b@sha256:{'0123456789abcdef' * 4}") == "draas.internal/a/b@sha256:0123456789ab"
+    )
+    assert short_image("nginx:1.25") == "nginx:1.25"

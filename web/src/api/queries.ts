@@ -16,6 +16,10 @@ export const keys = {
   jobList: (filter: object) => ['job-list', filter] as const, // kept current by its own code, see useJobList
   job: (id: string) => ['jobs', 'one', id] as const,
   explain: (id: string) => ['jobs', 'one', id, 'explain'] as const,
+  images: ['images'] as const,
+  imagePlan: ['images', 'plan'] as const,
+  registries: ['registries'] as const,
+  allKeys: ['keys'] as const,
   onNode: (name: string) => ['jobs', 'on', name] as const,
 };
 
@@ -66,6 +70,20 @@ export const explainQuery = (id: string) =>
     queryKey: keys.explain(id),
     queryFn: () => take(api.GET('/api/jobs/{id}/explain', { params: { path: { id } } })),
   });
+
+export const imagesQuery = queryOptions({
+  queryKey: keys.images,
+  queryFn: () => take(api.GET('/api/images')),
+  refetchInterval: 30_000, // a push is in no event
+});
+
+/** What a prune would delete now. */
+export const imagePlanQuery = queryOptions({
+  queryKey: keys.imagePlan,
+  queryFn: () => take(api.GET('/api/images/plan')),
+  staleTime: 0,
+  gcTime: 0,
+});
 
 /** Jobs that run on a machine now, the newest hundred. */
 export const onNodeQuery = (name: string) =>

@@ -1719,42 +1719,6 @@ export interface components {
             rollback?: "auto" | "off";
         };
         /**
-         * ImageView
-         * @description An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
-         *
-         *     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
-         */
-        draas__wire__image_views__ImageView: {
-            /** Digest */
-            digest: string;
-            /** Nodes */
-            nodes: string[];
-            /** Platforms */
-            platforms: number;
-            /** Pushed At */
-            pushed_at: string;
-            /** Repository */
-            repository: string;
-            /** Size Bytes */
-            size_bytes: number;
-            /** Tags */
-            tags: string[];
-            /** Used By */
-            used_by: string[];
-        };
-        /**
-         * ImageView
-         * @description An image that a node has.
-         */
-        draas__wire__views__ImageView: {
-            /** Id */
-            id: string;
-            /** Size Bytes */
-            size_bytes: number;
-            /** Tags */
-            tags: string[];
-        };
-        /**
          * EmptyBody
          * @description Nothing: an empty body will do as well.
          */
@@ -1887,11 +1851,23 @@ export interface components {
          */
         ImageList: {
             /** Items */
-            items: components["schemas"]["draas__wire__image_views__ImageView"][];
+            items: components["schemas"]["StoredImageView"][];
             /** Next */
             next: string | null;
             /** Total */
             total: number;
+        };
+        /**
+         * ImageView
+         * @description An image that a node has.
+         */
+        ImageView: {
+            /** Id */
+            id: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
         };
         /**
          * IngressView
@@ -2374,7 +2350,7 @@ export interface components {
             /** Id */
             id: string;
             /** Images */
-            images: components["schemas"]["draas__wire__views__ImageView"][];
+            images: components["schemas"]["ImageView"][];
             ingress: components["schemas"]["IngressView"] | null;
             /** Joined At */
             joined_at: string | null;
@@ -2916,6 +2892,30 @@ export interface components {
             stop_grace_s: number;
         };
         /**
+         * StoredImageView
+         * @description An image of the controller's registry. `size_bytes` is packed; layers that images share count in each.
+         *
+         *     `platforms`: how many images an index lists, 0 for an image. `used_by` is why it stays, in words.
+         */
+        StoredImageView: {
+            /** Digest */
+            digest: string;
+            /** Nodes */
+            nodes: string[];
+            /** Platforms */
+            platforms: number;
+            /** Pushed At */
+            pushed_at: string;
+            /** Repository */
+            repository: string;
+            /** Size Bytes */
+            size_bytes: number;
+            /** Tags */
+            tags: string[];
+            /** Used By */
+            used_by: string[];
+        };
+        /**
          * VerdictView
          * @description One node judged for one job; `lacks` are sentences with numbers, `score` is 0..1 where the node fits.
          */
@@ -3444,6 +3444,8 @@ export interface operations {
                 stream?: ("stdout" | "stderr" | "notice") | null;
                 /** @description only the last N lines that match */
                 tail?: number | null;
+                /** @description only lines before this time; not with follow */
+                until?: string | null;
             };
             header?: never;
             path: {
@@ -4831,11 +4833,15 @@ export interface operations {
     logs_api_builds__id__logs_get: {
         parameters: {
             query?: {
+                /** @description only lines behind the one of this number */
+                after?: number | null;
                 /** @description default: the latest */
                 attempt?: number | null;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
+                /** @description the first N lines that match, and no more */
+                limit?: number | null;
                 /** @description RFC 3339, Unix seconds, or an age such as 10m */
                 since?: string | null;
                 stream?: ("stdout" | "stderr" | "notice") | null;
@@ -6055,11 +6061,15 @@ export interface operations {
     logs_api_jobs__id__logs_get: {
         parameters: {
             query?: {
+                /** @description only lines behind the one of this number */
+                after?: number | null;
                 /** @description default: the latest */
                 attempt?: number | null;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
+                /** @description the first N lines that match, and no more */
+                limit?: number | null;
                 /** @description RFC 3339, Unix seconds, or an age such as 10m */
                 since?: string | null;
                 stream?: ("stdout" | "stderr" | "notice") | null;

@@ -50,6 +50,7 @@ async function run(url: string, on: Following, stopped: AbortSignal): Promise<vo
         }
         throw problem;
       }
+      tell('live');
       const parse = frameParser();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       for (;;) {

@@ -8,7 +8,7 @@ test('an event of a job makes that job stale and no other', () => {
 });
 
 test('what nobody knows makes the list of its noun stale', () => {
-  expect(staleBy({ kind: 'registry.added', subject: 'r', detail: {} })).toEqual([['registrys']]);
+  expect(staleBy({ kind: 'certificate.put', subject: 'r', detail: {} })).toEqual([['certificates']]);
 });
 
 test('keys are told once', () => {

@@ -18,6 +18,10 @@ export function staleBy(event: Pick<EventView, 'kind' | 'subject' | 'detail'>): 
     case 'replica':
     case 'canary':
       return [keys.apps, keys.nodes];
+    case 'images':
+      return [['images']];
+    case 'registry':
+      return [['registries']];
     case 'key':
       return [['keys'], keys.session];
     default:

@@ -2,7 +2,7 @@
 import type { IconName } from '../ui/icons';
 
 export interface NavItem {
-  to: '/' | '/machines' | '/jobs';
+  to: '/' | '/machines' | '/jobs' | '/images' | '/events';
   label: string;
   icon: IconName;
 }
@@ -11,4 +11,6 @@ export const NAV: NavItem[] = [
   { to: '/', label: 'Overview', icon: 'overview' },
   { to: '/machines', label: 'Machines', icon: 'machines' },
   { to: '/jobs', label: 'Jobs', icon: 'jobs' },
+  { to: '/images', label: 'Images', icon: 'images' },
+  { to: '/events', label: 'Events', icon: 'events' },
 ];

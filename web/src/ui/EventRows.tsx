@@ -14,7 +14,7 @@ export function EventRows({ events }: { events: readonly EventView[] }) {
           <div key={event.number}>
             <StateBadge state={verb} />
             <span className="grow one-line">
-              {noun} <Subject event={event} noun={noun} /> <span className="dim">{eventDetail(event)}</span>
+              {noun} <EventSubject event={event} /> <span className="dim">{eventDetail(event)}</span>
             </span>
             <span className="dim">
               <TimeAgo at={event.at} />
@@ -26,7 +26,9 @@ export function EventRows({ events }: { events: readonly EventView[] }) {
   );
 }
 
-function Subject({ event, noun }: { event: EventView; noun: string }) {
+/** What an event is about, as a link where there is a page of it. */
+export function EventSubject({ event }: { event: EventView }) {
+  const noun = event.kind.split('.')[0] ?? '';
   const told = eventSubject(event);
   if (noun === 'job' && event.kind !== 'job.deleted') {
     return (

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from draas.lib import clock
 from draas.model.app import App
-from draas.model.errors import Invalid, NotFound
+from draas.model.errors import Fault, Invalid, NotFound
 from draas.model.replica import Replica
 from draas.server.api import sse
 from draas.server.api.apps import Name, visible_app
@@ -40,6 +40,7 @@ class AppLogQuery(BaseModel):
     stream: StreamName | None = None
     tail: int | None = Field(None, ge=0, le=100_000, description="only the last N lines that match")
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
+    until: str | None = Field(None, max_length=64, description="only lines before this time; not with follow")
     grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
     follow: bool = False
 
@@ -52,7 +53,9 @@ class AppLogQuery(BaseModel):
 async def logs(request: Request, name: Name, query: Annotated[AppLogQuery, Query()]) -> Response:
     api, wants_events = api_of(request), sse.wants_events(request)
     app = await visible_app(api.controller, key_of(request), name)
-    wanted = parse_query(query.stream, query.tail, query.since, query.grep, clock.now())
+    wanted = parse_query(query.stream, query.tail, query.since, query.grep, clock.now(), query.until)
+    if query.until is not None and query.follow:
+        raise Invalid("the request is not valid", (Fault("until", "has an end: not together with follow"),))
     after = _positions(request.headers.get("last-event-id", "")) if wants_events else {}
     if after:
         wanted = replace(wanted, tail=None)

@@ -31,7 +31,7 @@ from draas.server.api.guard import GuardedRoute, api_of, idempotency_of, json_re
 from draas.server.api.render import encode, render_list
 from draas.server.services.controller import Reply
 from draas.wire.api import EmptyBody
-from draas.wire.image_views import ImageList, ImageView, RemovalList, RemovalView
+from draas.wire.image_views import ImageList, RemovalList, RemovalView, StoredImageView
 
 router = APIRouter(route_class=GuardedRoute, tags=["images"])
 IN_TIME = "no kept release and no work needs it: the node removes it after 7 days, or when its disk is 80 % full"
@@ -116,12 +116,12 @@ def render_images(
     users: Mapping[Reference, Sequence[User]],
     holders: Mapping[Reference, Sequence[str]],
     project: str | None,
-) -> list[ImageView]:
+) -> list[StoredImageView]:
     """By repository, newest first; `project`: in its words only. What an index lists is part of it, and not told apart."""
     images = sorted(found, key=lambda one: (one.repository, -one.fresh_at, one.digest))
     by_key = {(one.repository, one.digest): one for one in images}
     listed = {(one.repository, digest) for one in images for digest in one.manifests}
-    views: list[ImageView] = []
+    views: list[StoredImageView] = []
     for one in images:
         if (one.repository, one.digest) in listed and not one.tags:
             continue

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from draas.lib import clock
 from draas.model.allocation import Allocation
-from draas.model.errors import NotFound
+from draas.model.errors import Fault, Invalid, NotFound
 from draas.model.job import Job, JobId, JobKind
 from draas.server.api import render, sse
 from draas.server.api.document import answers
@@ -45,6 +45,8 @@ class LogQuery(BaseModel):
     tail: int | None = Field(None, ge=0, le=1_000_000, description="only the last N lines that match")
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
     grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
+    after: int | None = Field(None, ge=0, le=2**53, description="only lines behind the one of this number")
+    limit: int | None = Field(None, ge=1, le=1_000_000, description="the first N lines that match, and no more")
     follow: bool = False
 
 
@@ -63,6 +65,8 @@ async def serve_output(request: Request, id: JobId, query: LogQuery, kind: JobKi
     job = await find_job(request, id, kind)
     resume = sse.last_event_id(request, parts=2) if wants_events else None
     wanted = parse_query(query.stream, query.tail, query.since, query.grep, clock.now())
+    if query.after is not None or query.limit is not None:
+        wanted = _narrow(wanted, query)
     start = resume[0] if resume is not None and query.attempt is None else query.attempt or _latest(job)
     if (
         start > len(job.attempts)
@@ -83,7 +87,12 @@ async def serve_output(request: Request, id: JobId, query: LogQuery, kind: JobKi
 
 
 def parse_query(
-    stream: StreamName | None, tail: int | None, since: str | None, grep: str | None, now: float
+    stream: StreamName | None,
+    tail: int | None,
+    since: str | None,
+    grep: str | None,
+    now: float,
+    until: str | None = None,
 ) -> stored.Query:
     """What the log store is asked. Raises Invalid where a time or an expression means nothing."""
     if grep is not None:
@@ -92,8 +101,17 @@ def parse_query(
         stream=Stream[stream.upper()] if stream is not None else None,
         tail=tail,
         since=parse_since(since, now) if since else None,
+        until=parse_since(until, now, "until") if until else None,
         grep=grep or None,
     )
+
+
+def _narrow(wanted: stored.Query, query: LogQuery) -> stored.Query:
+    """A range of one attempt's lines. Raises Invalid where it could not be one."""
+    if query.limit is not None and (query.tail is not None or query.follow):
+        told = "counts from the first line on and then ends: not together with tail or follow"
+        raise Invalid("the request is not valid", (Fault("limit", told),))
+    return replace(wanted, after_line=query.after or 0, limit=query.limit)
 
 
 def _latest(job: Job) -> int:

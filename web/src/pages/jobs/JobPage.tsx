@@ -56,7 +56,13 @@ function Parts({ job }: { job: Job }) {
       <Section title="Summary">
         <Facts
           of={[
-            ['Command', <code key="command">{commandText(job.command)}</code>],
+            [
+              'Command',
+              // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by the keyboard
+              <code key="command" className="command" tabIndex={0}>
+                {commandText(job.command)}
+              </code>,
+            ],
             ['Node', job.node ? <NodeLink key="node" name={job.node} /> : '–'],
             ['Exit code', job.exit_code ?? '–'],
             ['Submitted', <TimeAgo key="submitted" at={job.created_at} />],
@@ -99,6 +105,13 @@ function NodeLink({ name }: { name: string }) {
 
 function Output({ job }: { job: Job }) {
   const [chosen, setChosen] = useState<string | null>(null);
+  const isEnded = ENDED.includes(job.state);
+  const [wasEnded, setWasEnded] = useState(isEnded);
+  const [stream, setStream] = useState(0); // a retry after the end is another stream
+  if (isEnded !== wasEnded) {
+    setWasEnded(isEnded);
+    if (wasEnded) setStream(stream + 1);
+  }
   const options = job.attempts.map((attempt) => ({
     value: String(attempt.number),
     label: `Attempt ${attempt.number}`,
@@ -122,12 +135,7 @@ function Output({ job }: { job: Job }) {
         )
       }
     >
-      {/* Another attempt after the end (a retry) is another stream. */}
-      <LogView
-        key={ENDED.includes(job.state) ? `ended ${job.attempts.length}` : 'open'}
-        jobId={job.id}
-        attempt={chosen === null ? undefined : Number(chosen)}
-      />
+      <LogView key={stream} jobId={job.id} attempt={chosen === null ? undefined : Number(chosen)} />
     </Section>
   );
 }
