@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from registry_client import images_in
+from image_stores import images_in
 
 from draas.model.bucket import Bucket, parse_bucket
 from draas.model.cluster import Cluster

@@ -5,13 +5,13 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from image_stores import images_in
 from yarl import URL
 
 from draas.model.bucket import Bucket
@@ -19,10 +19,6 @@ from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
 from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
-from draas.store.blob_bucket import BlobBucket
-from draas.store.blob_files import BlobFiles
-from draas.store.bucket import open_bucket
-from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import Served, serve_api
 
 OCI, OCI_INDEX = IMAGES[0], INDEXES[0]
@@ -34,14 +30,6 @@ def digest_of(content: bytes) -> str:
 
 def basic(key: str, user: str = "anybody") -> str:
     return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
-
-
-def images_in(folder: Path, bucket: Bucket | None = None) -> Images:
-    """The stores over `folder`; blobs are in `bucket`, where there is one, which the process's environment leads to."""
-    if bucket is None:
-        return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
-    blobs = BlobBucket(folder, open_bucket(bucket, os.environ), bucket.url)
-    return Images(blobs=blobs, manifests=ManifestFiles(folder))
 
 
 def image_manifest(config: str, *layers: str, **fields: Any) -> bytes:

@@ -14,7 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 from collection_world import DAY, World, age
-from registry_client import OCI, RegistryClient, basic, digest_of, image_manifest, images_in, registry
+from image_stores import images_in
+from registry_client import OCI, RegistryClient, basic, digest_of, image_manifest, registry
 from test_registry import LARGE, docker_archive, skopeo
 
 from draas.model.bucket import Bucket

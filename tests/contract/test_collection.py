@@ -257,7 +257,7 @@ async def test_a_collection_that_dies_at_any_step_leaves_a_sound_registry(
             ends.add((*client.files(), *sorted(blobs_in(content))))
             again = Shop(client.served, client._session, client.images, copy)
             assert await again.image(b"single") == single
-        step += 1
+        step += 1 if bucket is None else 3  # before one and after another in turn; what differs are the bytes alone
     assert step > 20, "it was to die many times"
     assert len(ends) == 1, "whenever it died, the next one came to the same end"
 
