@@ -7,7 +7,7 @@ import secrets
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +59,10 @@ class Machine:
 
 @asynccontextmanager
 async def one_machine(
-    host_jobs: str = "off", docker_host: str = "unix:///nowhere", cpus: float | None = None
+    host_jobs: str = "off",
+    docker_host: str = "unix:///nowhere",
+    cpus: float | None = None,
+    agent_words: Sequence[str] = (),
 ) -> AsyncIterator[Machine]:
     """Controller and agent with data in a fresh folder on disk; ended, and all removed, with the block."""
     with tempfile.TemporaryDirectory(prefix="draas-bench-") as folder:
@@ -80,6 +83,7 @@ async def one_machine(
                 token = (await machine.call("POST", "/api/join-tokens", {}))["token"]
                 more = [] if host_jobs == "off" else [f"--allow-host-jobs={host_jobs}"]
                 more += [] if cpus is None else ["--cpus", str(cpus), "--memory-mb", "65536"]
+                more += agent_words
                 await _start(machine, "agent", env, "agent", "--url", url, "--token", token, *more)
                 await _until(machine, "/api/nodes")
                 yield machine

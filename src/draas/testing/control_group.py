@@ -14,6 +14,7 @@ from draas.lib import clock
 CONTROLLERS_V1 = ("cpu", "cpuacct", "memory", "devices", "freezer", "blkio", "pids")
 CONTROLLERS_V2 = ("cpu", "memory", "pids", "io", "cpuset")
 CPU_PERIOD_US = 100_000
+USUAL_SHARES_V1, USUAL_WEIGHT_V2 = 1024, 100
 GONE_TIMEOUT_S = 15.0
 
 
@@ -70,6 +71,18 @@ class ControlGroup:
         memory = -1 if memory_bytes is None else memory_bytes
         (self._root / "memory" / here / "memory.limit_in_bytes").write_text(str(memory))
         (self._root / "cpu" / here / "cpu.cfs_quota_us").write_text(str(-1 if quota is None else quota))
+
+    def weigh(self, times: int) -> None:
+        """Have so many times the CPU time of a usual group where it is scarce."""
+        here = self.name.lstrip("/")
+        if self.v2:
+            (self._root / here / "cpu.weight").write_text(str(USUAL_WEIGHT_V2 * times))
+        else:
+            (self._root / "cpu" / here / "cpu.shares").write_text(str(USUAL_SHARES_V1 * times))
+
+    def idle(self) -> None:
+        """Have only what nobody else wants (Linux 5.15)."""
+        (self._root / ("" if self.v2 else "cpu") / self.name.lstrip("/") / "cpu.idle").write_text("1")
 
     def pids(self) -> set[int]:
         """Every process in it and below it."""

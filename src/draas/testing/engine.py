@@ -30,10 +30,10 @@ class PrivateEngine:
     Synchronous on purpose, so that a fixture can live longer than one event loop.
     """
 
-    def __init__(self, folder: Path, *, bridge: bool = True, live_restore: bool = False) -> None:
+    def __init__(self, folder: Path, *, bridge: bool = True, live_restore: bool = False, group: str = "") -> None:
         self._data = folder / "engine"
         self._run = Path(tempfile.mkdtemp(prefix="draas-engine-"))  # short: a socket's path has 108 bytes at most
-        self._group = f"/{self._run.name}"
+        self._group = group or f"/{self._run.name}"
         self._arguments = [] if bridge else ["--bridge=none", "--iptables=false"]
         self._arguments += ["--live-restore"] if live_restore else []
         self._daemon: subprocess.Popen[bytes] | None = None

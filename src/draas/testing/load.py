@@ -9,7 +9,7 @@ import asyncio
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Self, cast
 
@@ -78,7 +78,7 @@ class Load:
         self._under_way: set[asyncio.Task[None]] = set()
         self._statuses: Counter[int] = Counter()
         self._lost: Counter[str] = Counter()
-        self._took: list[float] = []
+        self.times: list[tuple[float, float]] = []  # when each request that has ended was due, and how long it took
         self._stopping = False
         self._began = self._seconds = 0.0
         self.sent = 0
@@ -113,15 +113,15 @@ class Load:
 
     def tally(self) -> Tally:
         """What came of it; whole once the block is left."""
-        took = sorted(self._took)
+        took = sorted(took_s for _, took_s in self.times)
         return Tally(
             sent=self.sent,
             answered=self.answered,
             statuses=dict(self._statuses),
             lost=dict(self._lost),
             seconds=self._seconds or clock.monotonic() - self._began,
-            p50_s=_quantile(took, 0.5),
-            p99_s=_quantile(took, 0.99),
+            p50_s=quantile(took, 0.5),
+            p99_s=quantile(took, 0.99),
             worst_s=took[-1] if took else 0.0,
         )
 
@@ -156,7 +156,7 @@ class Load:
                 await asyncio.sleep(0.01)  # nothing listens: no busy loop
             return
         finally:
-            self._took.append(clock.monotonic() - due)
+            self.times.append((due, clock.monotonic() - due))
         self._statuses[status] += 1
         if connection.reusable and self._target.keep_alive:
             self._idle.append(connection)
@@ -236,7 +236,8 @@ def _end_of_body(head: bytes, data: bytearray, start: int) -> int | None:
     return start  # 204, 304
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: Sequence[float], share: float) -> float:
+    """The smallest that `share` of them do not exceed; 0 of none."""
     return ordered[min(len(ordered) - 1, math.ceil(len(ordered) * share) - 1)] if ordered else 0.0
 
 

@@ -11,9 +11,10 @@ from draas.agent.runtimes.build.buildkit import Failing, StepFailed
 from draas.agent.runtimes.build.classic import build_query, lines_of
 from draas.agent.runtimes.build.docker_command import Files, build_environment, build_words
 from draas.agent.runtimes.build.git_source import git_environment, parse_git_url
-from draas.agent.runtimes.build.group_settings import NO_LIMITS, add_limits, find_folders, render_settings
+from draas.agent.runtimes.build.group_settings import NO_LIMITS, add_limits, find_folders, leave_a_core, render_settings
 from draas.agent.runtimes.build.log_text import Lines, Masks, clean, is_noise
 from draas.agent.runtimes.build.order import Engine, Order, Result, read_result, take_order, write_order, write_result
+from draas.agent.runtimes.build.own_weight import render_own_weight
 from draas.agent.runtimes.build.room import Disk, check_room
 from draas.agent.runtimes.process.cgroup_files import Limits
 from draas.agent.runtimes.runtime import Exited, RuntimeFailure
@@ -68,6 +69,28 @@ def test_limits_of_builds_are_those_of_all_together() -> None:
     assert add_limits([]) == NO_LIMITS
     assert add_limits([one, one]) == Limits(memory_bytes=200, cpu_millis=400, pids_max=20)
     assert add_limits([one, Limits(memory_bytes=0, cpu_millis=1, pids_max=10)]).memory_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "cores", "left"),
+    [(1000, 1, 1000), (1000, 2, 1000), (2000, 2, 1000), (0, 4, 3000), (1500, 4, 1500), (0, 1, 0)],
+)
+def test_a_core_is_left_to_what_runs_beside_builds(asked: int, cores: int, left: int) -> None:
+    limits = Limits(memory_bytes=100, cpu_millis=asked, pids_max=10)
+    assert leave_a_core(limits, cores) == Limits(memory_bytes=100, cpu_millis=left, pids_max=10)
+
+
+@pytest.mark.parametrize("cores", [1, 2, 64])
+def test_without_builds_the_group_has_no_limit(cores: int) -> None:
+    assert leave_a_core(NO_LIMITS, cores) == NO_LIMITS
+
+
+def test_the_program_lowers_its_own_group_alone() -> None:
+    v1 = render_own_weight({"cpu": "/draas-1/7", "": "/"}, {"cpu": "/c/cpu", "memory": "/c/memory"})
+    assert [(folder, one.name, one.value) for folder, one in v1] == [("/c/cpu/draas-1/7", "cpu.shares", "128")]
+    v2 = render_own_weight({"": "/draas-1/7"}, {"": "/c"})
+    assert [(folder, one.name, one.value) for folder, one in v2] == [("/c/draas-1/7", "cpu.weight", "12")]
+    assert render_own_weight({"cpu": "/", "": "/"}, {"cpu": "/c/cpu", "": "/c"}) == []
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -10,6 +10,7 @@ import msgspec
 from draas.agent.runtimes.build.failure import EXIT_FAILED, EXIT_KILLED, EXIT_STOPPED, Stopped
 from draas.agent.runtimes.build.log_text import Masks
 from draas.agent.runtimes.build.order import take_order, write_result
+from draas.agent.runtimes.build.own_weight import step_back
 from draas.agent.runtimes.build.program import Program
 from draas.agent.runtimes.build.stopping import Stopping
 from draas.agent.runtimes.build.telling import Telling
@@ -22,6 +23,7 @@ def main() -> int:
     """The exit code; the result is in the folder."""
     folder = Path(sys.argv[1])
     stopping = Stopping()
+    step_back()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         stopping.stop(Stopped())

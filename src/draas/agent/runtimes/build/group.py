@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from draas.agent.runtimes.build.group_settings import add_limits, find_folders, render_settings
+from draas.agent.runtimes.build.group_settings import add_limits, find_folders, leave_a_core, render_settings
 from draas.agent.runtimes.process.cgroup_files import Limits, Setting, parse_mounts, parse_value
 
 MOUNTS = Path("/proc/self/mounts")
@@ -75,7 +75,7 @@ class BuildGroup:
         if not self._shares.is_dir():
             return
         with _locked(self._shares / LOCK):
-            total = add_limits(list(_running(self._shares)))
+            total = leave_a_core(add_limits(list(_running(self._shares))), os.cpu_count() or 1)
             for setting in render_settings(total, self.version):
                 self.write(setting)
 

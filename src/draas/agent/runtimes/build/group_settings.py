@@ -4,6 +4,7 @@ Source: the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst; cpu.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from draas.agent.runtimes.process.cgroup_files import Limits, Setting, quota_v1, quota_v2, settings_v1, settings_v2
 
@@ -42,6 +43,18 @@ def render_settings(limits: Limits, version: str) -> list[Setting]:
         # One step out of memory must not end the steps of all other builds.
         first = [one for one in settings_v2(limits) if one.name != "memory.oom.group"] + [quota_v2(limits.cpu_millis)]
     return [*first, *([shares, idle] if running else [idle, shares]), *weights]
+
+
+def leave_a_core(limits: Limits, cores: int) -> Limits:
+    """`limits`, but that one of the machine's cores is left to what runs on it. Pure.
+
+    An idle group gives way within the engine's group alone: the ingress, the agent and the engine are outside of that, and would
+    have to wait for the end of a build's slice on every core that they wake up on. A machine with one core has none to leave.
+    """
+    most = (cores - 1) * 1000
+    if limits == NO_LIMITS or cores < 2 or 0 < limits.cpu_millis <= most:
+        return limits
+    return replace(limits, cpu_millis=most)
 
 
 def find_folders(parent: str, mounts: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -1,5 +1,6 @@
 """One build from its order to its image: fetch or unpack, find out what it is, build within limits, push."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from draas.agent.runtimes.build.engine import Engine, EngineSaid
 from draas.agent.runtimes.build.failure import BuildFailed
 from draas.agent.runtimes.build.git_source import SSH_KEY, TOKEN, fetch_source, parse_git_url
 from draas.agent.runtimes.build.group import BuildGroup
-from draas.agent.runtimes.build.group_settings import PIDS_PER_BUILD
+from draas.agent.runtimes.build.group_settings import PIDS_PER_BUILD, leave_a_core
 from draas.agent.runtimes.build.memory_watch import MemoryWatch
 from draas.agent.runtimes.build.order import PRIVATE, SHARES, SOURCE, TREE, Order, Result
 from draas.agent.runtimes.build.push import push_elsewhere, push_to_cluster
@@ -129,12 +130,12 @@ class Program:
 
     def _run_steps(self, plan: Plan, text: str) -> str:
         order = self._order
-        limits = f"{order.cpu_millis / 1000:g} core{'' if order.cpu_millis == 1000 else 's'} and {_bytes(order.memory_bytes)} of memory"
-        if order.engine.builder == "classic":
-            self._tell(f"building with the classic builder, Docker {order.engine.version}; each step has {limits}")
-            return self._run_classic(plan, text)
-        self._tell(f"building with BuildKit, Docker {order.engine.version}; its steps have {limits}")
         own = Limits(memory_bytes=order.memory_bytes, cpu_millis=order.cpu_millis, pids_max=PIDS_PER_BUILD)
+        if order.engine.builder == "classic":
+            self._tell(f"building with the classic builder, Docker {order.engine.version}; each step has {_told(own)}")
+            return self._run_classic(plan, text)
+        held = leave_a_core(own, os.cpu_count() or 1)
+        self._tell(f"building with BuildKit, Docker {order.engine.version}; its steps have {_told(held)}")
         group = BuildGroup(order.engine.group, self._folder.parent.parent / SHARES)
         try:
             with group.lent(order.id, own), self._measured(group) as memory:
@@ -212,6 +213,11 @@ class Program:
 def _only_port(image: dict[str, Any]) -> int | None:
     ports = [port for port in (image.get("Config") or {}).get("ExposedPorts") or {} if port.endswith("/tcp")]
     return int(ports[0].partition("/")[0]) if len(ports) == 1 else None
+
+
+def _told(limits: Limits) -> str:
+    cores = f"{limits.cpu_millis / 1000:g} core{'' if limits.cpu_millis == 1000 else 's'}"
+    return f"{cores} and {_bytes(limits.memory_bytes)} of memory"
 
 
 def _bytes(amount: int) -> str:
