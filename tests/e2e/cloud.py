@@ -17,10 +17,11 @@ STOP_TIMEOUT_S = 20.0
 
 
 class Cloud:
-    """Host jobs only: no engine is asked for. `link` is what the last start printed."""
+    """Host jobs alone, or with `engine` (its address) containers and builds, too. `link` is what the last start printed."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, engine: str | None = None) -> None:
         self.folder = folder
+        self.engine = engine
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "up.log"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -40,9 +41,10 @@ class Cloud:
             "DRAAS_DATA_DIR": str(self.folder / "data"),
             "DRAAS_ADMIN_KEY": ADMIN_KEY,
             "DRAAS_NODE_NAME": "node-1",
-            "DOCKER_HOST": f"unix://{self.folder}/no-engine.sock",
+            "DOCKER_HOST": self.engine or f"unix://{self.folder}/no-engine.sock",
         }
-        words = ["up", "--listen", self.url.removeprefix("http://"), "--role", "worker", "--allow-host-jobs=plain"]
+        role = "worker,builder" if self.engine else "worker"
+        words = ["up", "--listen", self.url.removeprefix("http://"), "--role", role, "--allow-host-jobs=plain"]
         with self._log.open("wb") as out:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "draas", *words],
@@ -97,3 +99,39 @@ class Cloud:
         return wait_for(
             lambda: self.call("GET", f"/api/jobs/{id}"), lambda job: job["state"] in states, f"{id} {states}", 30
         )
+
+    def build(self, name: str, source: bytes) -> Any:
+        """The build of an archive, once it has ended."""
+        mark = b"--a-mark-that-is-in-no-archive"
+        spec = json.dumps({"name": name}).encode()
+        parts = [
+            b'%s\r\nContent-Disposition: form-data; name="spec"\r\n\r\n%s\r\n' % (mark, spec),
+            b'%s\r\nContent-Disposition: form-data; name="source"; filename="s"\r\n\r\n%s\r\n' % (mark, source),
+            mark + b"--\r\n",
+        ]
+        kind = f"multipart/form-data; boundary={mark[2:].decode()}"
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}", "Content-Type": kind}
+        request = urllib.request.Request(f"{self.url}/api/builds", b"".join(parts), headers, method="POST")
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            id = json.loads(answer.read())["id"]
+        ended = ("succeeded", "failed", "cancelled")
+        return wait_for(
+            lambda: self.call("GET", f"/api/builds/{id}"), lambda build: build["state"] in ended, f"{id} has ended", 60
+        )
+
+    def wait_app(self, name: str, *states: str) -> Any:
+        """The app once it is in one of `states`, with nothing on its way."""
+        return wait_for(
+            lambda: self.call("GET", f"/api/apps/{name}"),
+            lambda app: (
+                app["state"] in states and app["rolling"] is None and not any(r["leaving"] for r in app["replicas"])
+            ),
+            f"{name} {states}",
+            60,
+        )
+
+    def remove_apps(self) -> None:
+        """All of them, to their last container: those outlive the controller."""
+        for app in self.call("GET", "/api/apps")["items"]:
+            self.call("DELETE", f"/api/apps/{app['name']}")
+        wait_for(lambda: self.call("GET", "/api/apps")["total"], lambda total: total == 0, "no app is left", 60)

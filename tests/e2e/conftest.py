@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 CHROMIUM = "/usr/bin/chromium"
 WIDE, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
@@ -21,11 +22,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "console_tells(*texts): errors in the browser's console that belong to the test")
 
 
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    with Cloud(tmp_path_factory.mktemp("cloud"), port) as started:
+    with Cloud(tmp_path_factory.mktemp("cloud"), free_port()) as started:
         yield started
 
 
@@ -39,6 +43,10 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def signed_in(browser: Browser, cloud: Cloud) -> dict[str, object]:
+    return sign_in(browser, cloud)
+
+
+def sign_in(browser: Browser, cloud: Cloud) -> dict[str, object]:
     """Cookies of a session."""
     context = browser.new_context(base_url=cloud.url)
     answer = context.request.post("/api/session", data={"key": ADMIN_KEY})
@@ -71,7 +79,7 @@ def open_page(
         page = context.new_page()
         page.on("console", on_console)
         page.on("pageerror", lambda error: errors.append(f"thrown: {error}"))
-        page.goto(path)
+        go(page, path)
         return page
 
     yield open_one
@@ -79,6 +87,18 @@ def open_page(
         context.close()
     expected = [text for mark in request.node.iter_markers("console_tells") for text in mark.args]
     assert [error for error in errors if not any(text in error for text in expected)] == []
+
+
+def go(page: Page, path: str) -> None:
+    """Chromium gives up what it loads whenever an interface of the machine comes or goes, as with each container: then again."""
+    for _ in range(5):
+        try:
+            page.goto(path)
+            return
+        except PlaywrightError as error:
+            if "ERR_NETWORK_CHANGED" not in str(error):
+                raise
+    raise AssertionError(f"{path} could not be loaded: the network changed five times")
 
 
 @pytest.fixture

@@ -1,15 +1,25 @@
-"""Screenshots of every page, wide and narrow, light and dark: `python tests/e2e/screenshots.py [FOLDER]`. For looking at."""
+"""Screenshots of every page, wide and narrow, light and dark: `python tests/e2e/screenshots.py [FOLDER [PAGE…]]`. For looking at.
 
+PAGE is the beginning of a picture's name, such as `app`. Apps and builds are there where a Docker Engine answers.
+"""
+
+import io
+import os
 import socket
+import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
 from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Browser, expect, sync_playwright
+from push import push_image
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
+ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+IMAGE = "draas/busybox:latest"
 
 
 def fill(cloud: Cloud) -> dict[str, str]:
@@ -22,12 +32,81 @@ def fill(cloud: Cloud) -> dict[str, str]:
     }
     for number in range(30):
         cloud.submit("true", name=f"step-{number}")
+    push_image(cloud, "default/shop:v1", bytes(40_000))
+    push_image(cloud, "default/shop:v2", bytes(90_000))
+    cloud.submit("true", name="uses-an-image", image="draas.internal/default/shop:v2", runtime="docker")
+    ids["output"] = cloud.submit(
+        r"seq -f 'line %.0f' 1 900; printf '\033[32mok\033[0m \033[1;31mbad\033[0m\nWARN slow\n{\"level\":\"error\"}\n'",
+        name="long-output",
+    )
+    before = [cloud.submit("true", name=name) for name in ("fetch", "clean")]
+    middle = cloud.submit("sleep 600", name="train", needs=before)
+    ids["needs"] = cloud.submit("true", name="report", needs=[middle])
+    cloud.wait_job(ids["output"], "succeeded")
     cloud.wait_job(ids["done"], "succeeded")
     cloud.wait_job(ids["failed"], "failed")
     ids["running"] = cloud.submit("while :; do date; sleep 1; done", name="watcher")
     ids["queued"] = cloud.submit("true", name="too-big", resources={"cpu_cores": 500, "memory_mb": 64})
     cloud.wait_job(ids["running"], "running")
     return ids
+
+
+def has_engine() -> bool:
+    words = ["docker", "-H", ENGINE, "version"]
+    return subprocess.run(words, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def fill_apps(cloud: Cloud) -> dict[str, str]:
+    """Apps that are live, scale, fail and wait for a decision; builds that did what they should, and not."""
+    small, quick = {"cpu_cores": 0.05, "memory_mb": 32}, {"healthy_after_s": 0.2, "drain_s": 0, "deadline_s": 5}
+    serve = 'while :; do echo "GET / 200 $((RANDOM % 90)) ms"; sleep 2; done & busybox httpd -f -p 8080 -h /etc'
+
+    def put(name: str, **fields: object) -> None:
+        body = {"image": IMAGE, "port": 8080, "command": serve, "resources": small, "deploy": quick, **fields}
+        cloud.call("PUT", f"/api/apps/{name}", body)
+
+    put("shop", env={"GREETING": "hello"}, domains=["shop.example.org"])
+    put("api", replicas=1)
+    cloud.wait_app("shop", "live")
+    rules = {"requests_per_s": 50, "cpu_percent": 70}
+    put("shop", env={"GREETING": "good day", "CURRENCY": "EUR"}, replicas={"min": 2, "max": 6}, autoscale=rules)
+    cloud.wait_app("shop", "live")
+    cloud.wait_app("api", "live")
+    put("api", command="echo 'config.toml: no such file' >&2; exit 3")
+    put("mail", port=2525, command="echo started; sleep 3600")
+    put("web")
+    cloud.wait_app("web", "live")
+    put("web", env={"NEW": "1"}, deploy={**quick, "canary": {"replicas": 1}})
+    cloud.wait_app("api", "live", "degraded")
+    cloud.wait_app("mail", "failed")
+    good = cloud.build("site", packed({"Dockerfile": f"FROM {IMAGE}\nEXPOSE 8080\nRUN echo hello > /hello\n"}))
+    bad = cloud.build("site", packed({"Dockerfile": f"FROM {IMAGE}\nRUN echo compiling; cc main.c\n"}))
+    return {"build": good["id"], "build-failed": bad["id"]}
+
+
+def packed(files: dict[str, str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as zip:
+        for name, text in files.items():
+            zip.writestr(name, text)
+    return out.getvalue()
+
+
+def app_pages(ids: dict[str, str]) -> dict[str, str]:
+    return {
+        "apps": "/dashboard/apps",
+        "app": "/dashboard/apps/shop?from=1&to=2",
+        "app-failed": "/dashboard/apps/api",
+        "app-never-live": "/dashboard/apps/mail",
+        "app-canary": "/dashboard/apps/web",
+        "deploy": "/dashboard/deploy",
+        "deploy-again": "/dashboard/deploy?app=shop",
+        "builds": "/dashboard/builds",
+        "build": f"/dashboard/builds/{ids['build']}",
+        "build-failed": f"/dashboard/builds/{ids['build-failed']}",
+        "deployment": f"/dashboard/deploy/{ids['build']}",
+        "deployment-failed": f"/dashboard/deploy/{ids['build-failed']}",
+    }
 
 
 def pages(ids: dict[str, str]) -> dict[str, str]:
@@ -40,12 +119,16 @@ def pages(ids: dict[str, str]) -> dict[str, str]:
         "job-done": f"/dashboard/jobs/{ids['done']}",
         "job-failed": f"/dashboard/jobs/{ids['failed']}",
         "job-queued": f"/dashboard/jobs/{ids['queued']}",
+        "job-output": f"/dashboard/jobs/{ids['output']}#L1.901",
+        "job-needs": f"/dashboard/jobs/{ids['needs']}",
+        "images": "/dashboard/images",
+        "events": "/dashboard/events",
         "job-new": "/dashboard/jobs/new",
         "not-found": "/dashboard/nowhere",
     }
 
 
-def shoot(browser: Browser, cloud: Cloud, ids: dict[str, str], folder: Path) -> None:
+def shoot(browser: Browser, cloud: Cloud, shown: dict[str, str], folder: Path) -> None:
     for scheme in ("light", "dark"):
         for size, (width, height) in SIZES.items():
             context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
@@ -58,7 +141,7 @@ def shoot(browser: Browser, cloud: Cloud, ids: dict[str, str], folder: Path) -> 
             page.get_by_label("Key", exact=True).fill(ADMIN_KEY)
             page.get_by_role("button", name="Sign in").click()
             page.locator(".connection[data-connection=live]").wait_for()
-            for name, path in pages(ids).items():
+            for name, path in shown.items():
                 page.goto(cloud.url + path)
                 page.locator("h1").wait_for()
                 expect(page.locator("[aria-busy=true]")).to_have_count(0)
@@ -69,17 +152,22 @@ def shoot(browser: Browser, cloud: Cloud, ids: dict[str, str], folder: Path) -> 
 
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
+    wanted = tuple(sys.argv[2:]) or ("",)
+    engine = ENGINE if has_engine() else None
     folder.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with (
         tempfile.TemporaryDirectory() as home,
-        Cloud(Path(home), port) as cloud,
+        Cloud(Path(home), port, engine) as cloud,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        shoot(browser, cloud, fill(cloud), folder)
+        shown = pages(fill(cloud)) | (app_pages(fill_apps(cloud)) if engine else {})
+        shoot(browser, cloud, {name: path for name, path in shown.items() if name.startswith(wanted)}, folder)
         browser.close()
+        if engine:
+            cloud.remove_apps()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 // Router: all pages. A new one is a folder under pages/ with a route.ts, and a line here.
 import type { QueryClient } from '@tanstack/react-query';
 import { createRouter } from '@tanstack/react-router';
+import { appRoute, appsRoute, deployBuildRoute, deployRoute } from './pages/apps/route';
+import { buildRoute, buildsRoute } from './pages/builds/route';
 import { eventsRoute } from './pages/events/route';
 import { imagesRoute } from './pages/images/route';
 import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
@@ -19,6 +21,12 @@ const tree = rootRoute.addChildren([
     jobsRoute,
     newJobRoute,
     jobRoute,
+    appsRoute,
+    appRoute,
+    deployRoute,
+    deployBuildRoute,
+    buildsRoute,
+    buildRoute,
     imagesRoute,
     eventsRoute,
   ]),

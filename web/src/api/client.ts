@@ -10,6 +10,11 @@ export type Attempt = Schemas['AttemptView'];
 export type Machine = Schemas['NodeView'];
 export type App = Schemas['AppSummary'];
 export type AppDetail = Schemas['AppView'];
+export type Replica = Schemas['ReplicaView'];
+export type Release = Schemas['ReleaseView'];
+export type Spec = Schemas['SpecView'];
+export type Build = Schemas['BuildView'];
+export type BuildSummary = Schemas['BuildSummary'];
 export type Session = Schemas['SessionView'];
 export type EventView = Schemas['EventView'];
 

@@ -21,6 +21,13 @@ export const keys = {
   registries: ['registries'] as const,
   allKeys: ['keys'] as const,
   onNode: (name: string) => ['jobs', 'on', name] as const,
+  releases: (name: string) => ['apps', 'one', name, 'releases'] as const,
+  appExplain: (name: string) => ['apps', 'one', name, 'explain'] as const,
+  builds: ['builds'] as const,
+  buildList: (filter: object) => ['builds', 'list', filter] as const,
+  build: (id: string) => ['builds', 'one', id] as const,
+  buildExplain: (id: string) => ['builds', 'one', id, 'explain'] as const,
+  certificates: ['certificates'] as const,
 };
 
 export const sessionQuery = queryOptions({
@@ -59,6 +66,35 @@ export const appQuery = (name: string) =>
     queryFn: () => take(api.GET('/api/apps/{name}', { params: { path: { name } } })),
   });
 
+export const releasesQuery = (name: string) =>
+  queryOptions({
+    queryKey: keys.releases(name),
+    queryFn: () => take(api.GET('/api/apps/{name}/releases', { params: { path: { name } } })),
+  });
+
+export const appExplainQuery = (name: string) =>
+  queryOptions({
+    queryKey: keys.appExplain(name),
+    queryFn: () => take(api.GET('/api/apps/{name}/explain', { params: { path: { name } } })),
+  });
+
+export const buildQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.build(id),
+    queryFn: () => take(api.GET('/api/builds/{id}', { params: { path: { id } } })),
+  });
+
+export const buildExplainQuery = (id: string) =>
+  queryOptions({
+    queryKey: keys.buildExplain(id),
+    queryFn: () => take(api.GET('/api/builds/{id}/explain', { params: { path: { id } } })),
+  });
+
+export const certificatesQuery = queryOptions({
+  queryKey: keys.certificates,
+  queryFn: () => take(api.GET('/api/certificates')),
+});
+
 export const jobQuery = (id: string) =>
   queryOptions({
     queryKey: keys.job(id),
@@ -83,6 +119,12 @@ export const imagePlanQuery = queryOptions({
   queryFn: () => take(api.GET('/api/images/plan')),
   staleTime: 0,
   gcTime: 0,
+});
+
+/** Jobs that wait for others, the newest hundred. */
+export const waitingQuery = queryOptions({
+  queryKey: [...keys.jobCounts, 'waiting'],
+  queryFn: () => take(api.GET('/api/jobs', { params: { query: { state: 'waiting', limit: 100 } } })),
 });
 
 /** Jobs that run on a machine now, the newest hundred. */

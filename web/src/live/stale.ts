@@ -18,6 +18,8 @@ export function staleBy(event: Pick<EventView, 'kind' | 'subject' | 'detail'>): 
     case 'replica':
     case 'canary':
       return [keys.apps, keys.nodes];
+    case 'build':
+      return [keys.builds, keys.nodes];
     case 'images':
       return [['images']];
     case 'registry':

@@ -3,7 +3,7 @@ import { Modal, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
-import { nodesQuery } from '../api/queries';
+import { appsQuery, nodesQuery } from '../api/queries';
 import { Icon, type IconName } from '../ui/icons';
 import { useMay } from '../ui/may';
 import { bestMatches } from './match';
@@ -16,7 +16,7 @@ interface Entry {
   go: () => void;
 }
 
-const JOB_ID = /^j-[0-9a-z]{20}$/;
+const ID = /^[jb]-[0-9a-z]{20}$/;
 const SHOWN = 30;
 
 export default function Palette({ close }: { close: () => void }) {
@@ -43,9 +43,11 @@ function Chooser({ close }: { close: () => void }) {
   const navigate = useNavigate();
   const found = useMemo(() => {
     const best = bestMatches(typed, entries, (entry) => entry.label).slice(0, SHOWN);
-    if (!JOB_ID.test(typed)) return best;
-    const go = () => void navigate({ to: '/jobs/$id', params: { id: typed } });
-    return [{ label: typed, hint: 'Job', icon: 'jobs' as const, go }, ...best];
+    if (!ID.test(typed)) return best;
+    const [hint, icon, to] = typed.startsWith('b')
+      ? (['Build', 'builds', '/builds/$id'] as const)
+      : (['Job', 'jobs', '/jobs/$id'] as const);
+    return [{ label: typed, hint, icon, go: () => void navigate({ to, params: { id: typed } }) }, ...best];
   }, [typed, entries, navigate]);
   const list = useId();
   const listAt = useRef<HTMLDivElement>(null);
@@ -75,7 +77,7 @@ function Chooser({ close }: { close: () => void }) {
     <>
       <TextInput
         data-autofocus
-        placeholder="A page, a machine, an app, a job's id…"
+        placeholder="A page, a machine, an app, an id…"
         aria-label="Go to"
         leftSection={<Icon name="search" size={16} />}
         value={words}
@@ -117,6 +119,7 @@ function Chooser({ close }: { close: () => void }) {
 function useEntries(): Entry[] {
   const navigate = useNavigate();
   const nodes = useQuery(nodesQuery).data?.items;
+  const apps = useQuery(appsQuery).data?.items;
   const mayDeploy = useMay('deploy');
   return useMemo(() => {
     const entries: Entry[] = NAV.map((item) => ({
@@ -132,6 +135,12 @@ function useEntries(): Entry[] {
         icon: 'plus',
         go: () => void navigate({ to: '/jobs/new' }),
       });
+      entries.push({
+        label: 'Deploy an app',
+        hint: 'Action',
+        icon: 'plus',
+        go: () => void navigate({ to: '/deploy' }),
+      });
     }
     for (const state of ['running', 'queued', 'failed'] as const) {
       entries.push({
@@ -139,6 +148,14 @@ function useEntries(): Entry[] {
         hint: 'Jobs',
         icon: 'jobs',
         go: () => void navigate({ to: '/jobs', search: { state } }),
+      });
+    }
+    for (const app of apps ?? []) {
+      entries.push({
+        label: app.name,
+        hint: 'App',
+        icon: 'apps',
+        go: () => void navigate({ to: '/apps/$name', params: { name: app.name } }),
       });
     }
     for (const node of nodes ?? []) {
@@ -150,5 +167,5 @@ function useEntries(): Entry[] {
       });
     }
     return entries;
-  }, [navigate, nodes, mayDeploy]);
+  }, [navigate, nodes, apps, mayDeploy]);
 }

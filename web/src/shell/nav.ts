@@ -2,7 +2,7 @@
 import type { IconName } from '../ui/icons';
 
 export interface NavItem {
-  to: '/' | '/machines' | '/jobs' | '/images' | '/events';
+  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds' | '/images' | '/events';
   label: string;
   icon: IconName;
 }
@@ -11,6 +11,8 @@ export const NAV: NavItem[] = [
   { to: '/', label: 'Overview', icon: 'overview' },
   { to: '/machines', label: 'Machines', icon: 'machines' },
   { to: '/jobs', label: 'Jobs', icon: 'jobs' },
+  { to: '/apps', label: 'Apps', icon: 'apps' },
+  { to: '/builds', label: 'Builds', icon: 'builds' },
   { to: '/images', label: 'Images', icon: 'images' },
   { to: '/events', label: 'Events', icon: 'events' },
 ];

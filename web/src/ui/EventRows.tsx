@@ -44,5 +44,19 @@ export function EventSubject({ event }: { event: EventView }) {
       </Link>
     );
   }
+  if (noun === 'build' && event.kind !== 'build.deleted') {
+    return (
+      <Link to="/builds/$id" params={{ id: event.subject }}>
+        {told}
+      </Link>
+    );
+  }
+  if (['app', 'release', 'replica'].includes(noun) && event.kind !== 'app.removed') {
+    return (
+      <Link to="/apps/$name" params={{ name: told }}>
+        {told}
+      </Link>
+    );
+  }
   return <b>{told}</b>;
 }

@@ -30,6 +30,9 @@ const TONES: Record<string, Tone> = {
   degraded: 'bad',
   healthy: 'good',
   unhealthy: 'bad',
+  canary: 'wait',
+  leaving: 'wait',
+  removing: 'wait',
 };
 
 export const toneOf = (state: string): Tone => TONES[state] ?? 'off';

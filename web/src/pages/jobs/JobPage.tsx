@@ -9,15 +9,19 @@ import { explainQuery, jobQuery, keys } from '../../api/queries';
 import { bytes, cores, count } from '../../lib/amounts';
 import { commandText } from '../../lib/shell';
 import { duration } from '../../lib/time';
+import { Attempts } from '../../ui/Attempts';
 import { useAct } from '../../ui/act';
 import { CopyId } from '../../ui/Copy';
+import { Explained } from '../../ui/Explained';
 import { Icon } from '../../ui/icons';
 import { LogView } from '../../ui/LogView';
 import { useMay } from '../../ui/may';
+import { NodeLink } from '../../ui/NodeLink';
 import { Facts, Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer } from '../../ui/states';
 import { Duration, TimeAgo } from '../../ui/TimeAgo';
+import { Needs } from './Needs';
 import { jobRoute } from './route';
 
 const ENDED = ['succeeded', 'failed', 'cancelled', 'skipped'];
@@ -80,8 +84,9 @@ function Parts({ job }: { job: Job }) {
           ]}
         />
       </Section>
+      <Needs job={job} />
       <Output job={job} />
-      <Attempts job={job} />
+      <Attempts attempts={job.attempts} />
       <Asked job={job} />
       {ENDED.includes(job.state) && last && <WhyThere job={job} />}
     </>
@@ -93,14 +98,6 @@ function failure(job: Job, last: Attempt | undefined): string {
   if (job.cause === 'timeout') return `It ran longer than ${duration(job.timeout_s ?? 0)}.`;
   if (job.exit_code !== null && job.exit_code !== 0) return `It ended with exit code ${job.exit_code}.`;
   return `It failed${job.cause ? `: ${job.cause.replaceAll('_', ' ')}` : ''}.`;
-}
-
-function NodeLink({ name }: { name: string }) {
-  return (
-    <Link to="/machines/$name" params={{ name }}>
-      {name}
-    </Link>
-  );
 }
 
 function Output({ job }: { job: Job }) {
@@ -136,57 +133,6 @@ function Output({ job }: { job: Job }) {
       }
     >
       <LogView key={stream} jobId={job.id} attempt={chosen === null ? undefined : Number(chosen)} />
-    </Section>
-  );
-}
-
-function Attempts({ job }: { job: Job }) {
-  if (job.attempts.length === 0) return null;
-  return (
-    <Section title={count(job.attempts.length, 'attempt')}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls sideways must be reachable by the keyboard */}
-      <div className="scroll-x" tabIndex={0} role="region" aria-label="Attempts">
-        <table className="plain">
-          <thead>
-            <tr>
-              <th>No.</th>
-              <th>State</th>
-              <th>Node</th>
-              <th>Exit</th>
-              <th>Started</th>
-              <th>Took</th>
-              <th>Memory</th>
-              <th>CPU</th>
-              <th>Why</th>
-            </tr>
-          </thead>
-          <tbody>
-            {job.attempts.toReversed().map((attempt) => (
-              <tr key={attempt.id}>
-                <td className="figure">{attempt.number}</td>
-                <td>
-                  <StateBadge state={attempt.state} />
-                </td>
-                <td>
-                  <NodeLink name={attempt.node} />
-                </td>
-                <td className="figure">{attempt.exit_code ?? '–'}</td>
-                <td>
-                  <TimeAgo at={attempt.started_at} />
-                </td>
-                <td>
-                  <Duration from={attempt.started_at} to={attempt.finished_at} />
-                </td>
-                <td className="figure">
-                  {attempt.peak_memory_bytes === null ? '–' : bytes(attempt.peak_memory_bytes)}
-                </td>
-                <td className="figure">{attempt.cpu_s === null ? '–' : duration(attempt.cpu_s)}</td>
-                <td>{[attempt.cause.replaceAll('_', ' '), attempt.detail].filter(Boolean).join(': ') || '–'}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
     </Section>
   );
 }
@@ -252,33 +198,6 @@ function WhyThere({ job }: { job: Job }) {
         </Answer>
       )}
     </Section>
-  );
-}
-
-interface Verdict {
-  node: string;
-  fits: boolean;
-  lacks: string[];
-}
-
-function Explained({ explanation }: { explanation: { summary: string; ahead: number; verdicts: Verdict[] } }) {
-  return (
-    <>
-      <Text size="sm">{explanation.summary}</Text>
-      {explanation.ahead > 0 && (
-        <Text size="sm" c="dimmed">
-          {count(explanation.ahead, 'job')} before it.
-        </Text>
-      )}
-      <div className="rows">
-        {explanation.verdicts.map((verdict) => (
-          <div key={verdict.node}>
-            <b>{verdict.node}</b>
-            <span className="grow">{verdict.fits ? 'fits' : verdict.lacks.join('; ')}</span>
-          </div>
-        ))}
-      </div>
-    </>
   );
 }
 

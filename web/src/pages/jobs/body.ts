@@ -1,5 +1,6 @@
 // Body: a job from the words of a form, and the words from a job. Pure.
 import type { JobSummary, Schemas } from '../../api/client';
+import { joinPairs, linesOf, numberIn, pairsOf } from '../../lib/fields';
 import { commandText } from '../../lib/shell';
 
 export interface Form {
@@ -43,19 +44,13 @@ type JobBody = Schemas['JobBody'];
 export function bodyOf(form: Form): { body: JobBody; faults: FormFaults } {
   const faults: FormFaults = {};
   const number = (field: keyof Form): number | undefined => {
-    const text = String(form[field]).trim();
-    if (text === '') return undefined;
-    const value = Number(text);
-    if (!Number.isFinite(value)) faults[field] = 'This is no number.';
-    return value;
+    const value = numberIn(String(form[field]));
+    if (value === null) faults[field] = 'This is no number.';
+    return value ?? undefined;
   };
   const pairs = (field: 'env' | 'labels'): Record<string, string> => {
-    const found: Record<string, string> = {};
-    for (const line of lines(form[field])) {
-      const at = line.indexOf('=');
-      if (at < 1) faults[field] = `"${line}" is not NAME=VALUE.`;
-      else found[line.slice(0, at)] = line.slice(at + 1);
-    }
+    const { pairs: found, fault } = pairsOf(form[field]);
+    if (fault !== undefined) faults[field] = fault;
     return found;
   };
   const body: JobBody = { command: form.command };
@@ -70,7 +65,7 @@ export function bodyOf(form: Form): { body: JobBody; faults: FormFaults } {
   const labels = pairs('labels');
   if (Object.keys(env).length > 0) body.env = env;
   if (Object.keys(labels).length > 0) body.labels = labels;
-  if (lines(form.constraints).length > 0) body.constraints = lines(form.constraints);
+  if (linesOf(form.constraints).length > 0) body.constraints = linesOf(form.constraints);
   const priority = number('priority');
   const retries = number('retries');
   const timeout = number('timeout');
@@ -80,17 +75,6 @@ export function bodyOf(form: Form): { body: JobBody; faults: FormFaults } {
   if (form.exclusive) body.exclusive = true;
   return { body, faults };
 }
-
-const lines = (text: string): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.trim())
-    .filter(Boolean);
-
-const joined = (pairs: Record<string, string>): string =>
-  Object.entries(pairs)
-    .map(([name, value]) => `${name}=${value}`)
-    .join('\n');
 
 /** The form that submits `job` again. */
 export function formOf(job: JobSummary): Form {
@@ -102,8 +86,8 @@ export function formOf(job: JobSummary): Form {
     cores: String(job.resources.cpu_cores),
     memory: String(job.resources.memory_mb),
     gpus: job.resources.gpus ? String(job.resources.gpus) : '',
-    env: joined(job.env),
-    labels: joined(job.labels),
+    env: joinPairs(job.env),
+    labels: joinPairs(job.labels),
     constraints: job.constraints.join('\n'),
     priority: String(job.priority),
     retries: String(job.retries),

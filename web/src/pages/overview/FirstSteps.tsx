@@ -1,13 +1,12 @@
 // FirstSteps: what to do on a new controller. Each step is ticked when it is really done, and the list goes when all are.
 import { Button, Group, Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
+import { Link, useNavigate } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { api, take } from '../../api/client';
 import { appsQuery, jobCountsQuery, keys, nodesQuery } from '../../api/queries';
 import { freshKey } from '../../lib/key';
 import { useAct } from '../../ui/act';
-import { CopyLine } from '../../ui/Copy';
 import { Icon } from '../../ui/icons';
 import { useMay } from '../../ui/may';
 import { Section } from '../../ui/Page';
@@ -40,7 +39,9 @@ export function FirstSteps() {
           <RunSample isPossible={hasMachine} />
         </Step>
         <Step number={3} label="Deploy an app" isDone={hasApp}>
-          <CopyLine line="draas deploy --image nginx --port 80 --name hello" />
+          <Button size="xs" renderRoot={(props) => <Link to="/deploy" {...props} />}>
+            Deploy one
+          </Button>
         </Step>
       </ol>
     </Section>

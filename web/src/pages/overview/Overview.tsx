@@ -114,12 +114,13 @@ function JobsPart() {
 function AppsPart() {
   const apps = useQuery(appsQuery);
   return (
-    <Section title="Apps">
+    <Section title="Apps" beside={<Link to="/apps">All apps</Link>}>
       <Answer of={apps}>
         {({ items }) =>
           items.length === 0 ? (
             <Text size="sm" c="dimmed">
-              No app yet. <code>draas deploy --image nginx --port 80</code> runs one.
+              No app yet. <code>draas deploy --image nginx --port 80</code> runs one, <Link to="/deploy">a form</Link>{' '}
+              too.
             </Text>
           ) : (
             <div className="rows">
@@ -127,7 +128,9 @@ function AppsPart() {
                 <div key={app.id}>
                   <StateBadge state={app.state} />
                   <span className="grow one-line">
-                    <b>{app.name}</b>{' '}
+                    <Link to="/apps/$name" params={{ name: app.name }}>
+                      {app.name}
+                    </Link>{' '}
                     {app.rolling !== null && <span className="dim">release {app.rolling} rolls out</span>}
                   </span>
                   <span className="figure dim">
