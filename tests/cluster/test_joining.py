@@ -8,7 +8,7 @@ def test_three_machines_are_listed_with_name_address_and_runtimes(lab: Lab, rack
     nodes = lab.controller.nodes()
     assert {node["name"]: node["address"] for node in nodes} == {m.name: m.address for m in rack.machines}
     for node in nodes:
-        assert {r["name"]: r["available"] for r in node["runtimes"]} == {"docker": True, "process": True}
+        assert {r["name"]: r["available"] for r in node["runtimes"]} == {"docker": True, "process": True, "build": True}
         assert node["capacity"]["cpu_cores"] == 4
         assert node["load"]["disk_total_bytes"] == 512 * 1024 * 1024
 

@@ -1,6 +1,6 @@
 """A registry's folder in which time has passed, and the real collection over it. As a script: collections that die by SIGKILL.
 
-`collection_world.py FOLDER STEP` collects in FOLDER and dies just before (STEP odd: just after) its STEP // 2th deletion.
+`collection_world.py FOLDER STEP [BUCKET]` collects in FOLDER (and BUCKET, an s3:// URL) and dies just before (STEP odd: just after) its STEP // 2th deletion.
 """
 
 import asyncio
@@ -9,6 +9,9 @@ import signal
 import sys
 from pathlib import Path
 
+from image_stores import images_in
+
+from draas.model.bucket import Bucket, parse_bucket
 from draas.model.cluster import Cluster
 from draas.model.event import Event
 from draas.model.job import Job
@@ -17,8 +20,6 @@ from draas.model.policy import Policy
 from draas.server.loops.collection import Collection
 from draas.server.registry.images import Images
 from draas.server.registry.manifest import read_manifest
-from draas.store.blob_files import BlobFiles
-from draas.store.manifest_files import ManifestFiles
 from draas.testing.builders import a_job
 
 DAY = 86400.0
@@ -53,8 +54,16 @@ def age(folder: Path, seconds: float, *parts: str) -> None:
             os.utime(path, (at, at))
 
 
-def check_sound(folder: Path) -> int:
-    """Every manifest has all that it refers to, and every tag its manifest. How many manifests there are."""
+def size_of(*folders: Path) -> int:
+    """Bytes of all that is in these folders, which may be the same."""
+    return sum(path.stat().st_size for folder in set(folders) for path in folder.rglob("*") if path.is_file())
+
+
+def check_sound(folder: Path, bytes_in: Path | None = None) -> int:
+    """Every manifest has all that it refers to, and every tag its manifest. How many manifests there are.
+
+    `bytes_in` has the bytes of blobs, where `folder` has not.
+    """
     count = 0
     top = folder / "repositories"
     for path in top.rglob("_manifests/*"):
@@ -65,7 +74,7 @@ def check_sound(folder: Path) -> int:
         for blob in manifest.blobs:
             name = blob.removeprefix("sha256:")
             assert (repository / "_blobs" / name).exists(), f"{path} lacks its link to {blob}"
-            assert (folder / "blobs" / "sha256" / name[:2] / name).exists(), f"{path} lacks {blob}"
+            assert ((bytes_in or folder) / "blobs" / "sha256" / name[:2] / name).exists(), f"{path} lacks {blob}"
         for listed in manifest.manifests:
             assert (repository / "_manifests" / listed.removeprefix("sha256:")).exists(), f"{path} lacks {listed}"
     for path in top.rglob("_tags/*"):
@@ -78,7 +87,7 @@ def blobs_in(folder: Path) -> set[str]:
     return {path.name for path in (folder / "blobs").rglob("*") if path.is_file()}
 
 
-async def collect_and_die(folder: Path, step: int) -> None:
+async def collect_and_die(folder: Path, step: int, bucket: Bucket | None) -> None:
     left, unlink = step // 2, Path.unlink
 
     def counted(path: Path, missing_ok: bool = False) -> None:
@@ -90,7 +99,7 @@ async def collect_and_die(folder: Path, step: int) -> None:
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    images = Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+    images = images_in(folder, bucket)
     Path.unlink = counted  # type: ignore[method-assign]
     await World(images, folder).care.collect(is_urgent=True)
     await images.blobs.close()
@@ -98,4 +107,5 @@ async def collect_and_die(folder: Path, step: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(collect_and_die(Path(sys.argv[1]), int(sys.argv[2])))
+    given = [parse_bucket(url) for url in sys.argv[3:]]
+    asyncio.run(collect_and_die(Path(sys.argv[1]), int(sys.argv[2]), given[0] if given else None))

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from image_stores import images_in
 from yarl import URL
 
+from draas.model.bucket import Bucket
 from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
 from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
-from draas.store.blob_files import BlobFiles
-from draas.store.manifest_files import ManifestFiles
 from draas.testing.api import Served, serve_api
 
 OCI, OCI_INDEX = IMAGES[0], INDEXES[0]
@@ -30,10 +30,6 @@ def digest_of(content: bytes) -> str:
 
 def basic(key: str, user: str = "anybody") -> str:
     return "Basic " + base64.b64encode(f"{user}:{key}".encode()).decode()
-
-
-def images_in(folder: Path) -> Images:
-    return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
 
 
 def image_manifest(config: str, *layers: str, **fields: Any) -> bytes:
@@ -110,8 +106,9 @@ class RegistryClient:
         return told.headers["Docker-Content-Digest"]
 
     def files(self) -> list[str]:
-        """Everything in the data folder, as paths in it."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
+        """Everything in the data folder, as paths in it; but for the bucket's name."""
+        found = [path for path in self.folder.rglob("*") if path.is_file() and path.name != "bucket.json"]
+        return sorted(str(path.relative_to(self.folder)) for path in found)
 
     async def cut(self, method: str, path: str, sent: bytes, announced: int, **headers: str) -> None:
         """Begin a request of `announced` bytes, send some of them, and close the connection."""
@@ -128,11 +125,15 @@ class RegistryClient:
 
 @contextlib.asynccontextmanager
 async def registry(
-    folder: Path, care: Callable[[Images], ImageCare] | None = None, disk: OwnDisk | None = None
+    folder: Path,
+    care: Callable[[Images], ImageCare] | None = None,
+    disk: OwnDisk | None = None,
+    bucket: Bucket | None = None,
 ) -> AsyncIterator[RegistryClient]:
-    """A registry over `folder`, as long as the block is open."""
-    images = images_in(folder)
+    """A registry over `folder` (and `bucket`), as long as the block is open."""
+    images = images_in(folder, bucket)
     try:
+        await images.blobs.open()
         async with (
             serve_api(images=images, care=care(images) if care is not None else None, disk=disk) as served,
             aiohttp.ClientSession() as session,

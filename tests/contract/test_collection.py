@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from cli_world import environment
 from click.testing import CliRunner
-from collection_world import DAY, World, age, blobs_in, check_sound
+from collection_world import DAY, World, age, blobs_in, check_sound, size_of
 from registry_client import OCI, OCI_INDEX, RegistryClient, digest_of, image_manifest, registry
 
 from draas.cli.main import main
 from draas.client.api import Client
 from draas.model.app import App, AppId
 from draas.model.app_spec import AppSpec
+from draas.model.bucket import Bucket
 from draas.model.errors import Conflict, Forbidden, NotFound
 from draas.model.job import DEFAULT_PROJECT
 from draas.model.node import Image
@@ -28,12 +29,14 @@ from draas.model.release import Release, ReleaseState
 from draas.server.registry.images import Images
 from draas.server.services.images import ImageCare
 from draas.testing.api import make_node, put_key
+from draas.testing.s3_server import BUCKET, S3Server
 
 
 class Shop(RegistryClient):
     """A registry with a collection; what is in use is put into `world.cluster`."""
 
     world: World
+    content: Path  # the folder that has blobs/: the registry's, or the bucket's
 
     async def image(self, *layers: bytes, tag: str = "", repository: str = "p/web") -> str:
         """Push an image of these layers; its digest. Without a tag nothing names it."""
@@ -58,7 +61,7 @@ class Shop(RegistryClient):
 
 
 @pytest.fixture
-async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
+async def shop(tmp_path: Path, bucket: Bucket | None, s3: S3Server) -> AsyncIterator[Shop]:
     folder = tmp_path / "registry"
     worlds: list[World] = []
 
@@ -66,10 +69,15 @@ async def shop(tmp_path: Path) -> AsyncIterator[Shop]:
         worlds.append(World(images, folder))
         return worlds[0].care
 
-    async with registry(folder, care) as client:
+    async with registry(folder, care, bucket=bucket) as client:
         shop = Shop(client.served, client._session, client.images, folder)
         shop.world = worlds[0]
+        shop.content = content_of(folder, bucket, s3)
         yield shop
+
+
+def content_of(folder: Path, bucket: Bucket | None, s3: S3Server) -> Path:
+    return folder if bucket is None else s3.folder / BUCKET / bucket.prefix
 
 
 # --- what goes and what stays ---
@@ -79,13 +87,13 @@ async def test_what_nothing_names_goes_with_its_bytes_and_can_be_pushed_again(sh
     gone, kept = await shop.image(b"old", b"base"), await shop.image(b"new", b"base", tag="v1")
     assert (await shop.world.care.collect(is_urgent=False)).removed == []  # a push may still be under way
     age(shop.folder, 2 * DAY)
-    before = sum(path.stat().st_size for path in shop.folder.rglob("*") if path.is_file())
+    before = size_of(shop.folder, shop.content)
     done = await shop.world.care.collect(is_urgent=False)
-    after = sum(path.stat().st_size for path in shop.folder.rglob("*") if path.is_file())
+    after = size_of(shop.folder, shop.content)
     assert done.freed_bytes == before - after
     assert (await shop.status(gone), await shop.status(kept), await shop.status("v1")) == (404, 200, 200)
-    assert len(blobs_in(shop.folder)) == 3
-    check_sound(shop.folder)
+    assert len(blobs_in(shop.content)) == 3
+    check_sound(shop.folder, shop.content)
     assert [event.kind for event in shop.world.events] == ["images.collected"]
     assert await shop.image(b"old", b"base") == gone
     assert await shop.status(gone) == 200
@@ -101,7 +109,7 @@ async def test_what_is_in_use_stays_by_tag_by_digest_and_through_an_index(shop: 
     age(shop.folder, 90 * DAY)
     await shop.world.care.collect(is_urgent=True)
     assert [await shop.status(one) for one in (*used, index, by_tag, unused)] == [200, 200, 404, 200, 200, 404]
-    check_sound(shop.folder)
+    check_sound(shop.folder, shop.content)
 
 
 async def test_a_tag_that_moves_leaves_its_image_a_day(shop: Shop) -> None:
@@ -140,7 +148,7 @@ async def test_a_blob_that_a_push_found_here_is_not_taken_from_under_it(shop: Sh
     done = await shop.world.care.collect(is_urgent=True)
     assert [one.kind.value for one in done.removed] == ["image"]
     await shop.put_manifest(image_manifest(config, layer), OCI, "v1")
-    check_sound(shop.folder)
+    check_sound(shop.folder, shop.content)
 
 
 async def test_what_became_fresh_after_it_was_looked_at_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +173,7 @@ async def test_what_became_fresh_after_it_was_looked_at_stays(shop: Shop, monkey
     assert len(done.kept) == len(plan) >= 6
     assert [await shop.status(one) for one in (again, named, "v9")] == [200, 200, 200]
     assert (await shop.ask("GET", f"/v2/p/api/blobs/{mounted}")).body == b"mounted"
-    check_sound(shop.folder)
+    check_sound(shop.folder, shop.content)
 
 
 async def test_what_came_into_use_after_it_was_looked_at_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +189,7 @@ async def test_what_came_into_use_after_it_was_looked_at_stays(shop: Shop, monke
     monkeypatch.setattr(shop.world.care, "plan", planned)
     assert (await shop.world.care.collect(is_urgent=True)).removed == []
     assert await shop.status(digest) == 200
-    check_sound(shop.folder)
+    check_sound(shop.folder, shop.content)
 
 
 async def test_pushes_and_collections_at_the_same_time(shop: Shop) -> None:
@@ -209,7 +217,7 @@ async def test_pushes_and_collections_at_the_same_time(shop: Shop) -> None:
         pushing = asyncio.gather(*(push(number, turn) for number in range(6)))
         removed += await collect(pushing)
         await pushing
-        assert check_sound(shop.folder) >= 6
+        assert check_sound(shop.folder, shop.content) >= 6
         age(shop.folder, 90 * DAY)
     assert removed > 20
 
@@ -217,7 +225,9 @@ async def test_pushes_and_collections_at_the_same_time(shop: Shop) -> None:
 # --- SIGKILL ---
 
 
-async def test_a_collection_that_dies_at_any_step_leaves_a_sound_registry(shop: Shop, tmp_path: Path) -> None:
+async def test_a_collection_that_dies_at_any_step_leaves_a_sound_registry(
+    shop: Shop, tmp_path: Path, bucket: Bucket | None, s3: S3Server
+) -> None:
     single, other = await shop.image(b"single"), await shop.image(b"other", b"base")
     await shop.index(single, other)
     kept = await shop.image(b"kept", b"base", tag="v1")
@@ -228,20 +238,26 @@ async def test_a_collection_that_dies_at_any_step_leaves_a_sound_registry(shop: 
     while died:
         copy = tmp_path / f"step-{step}"
         shutil.copytree(shop.folder, copy)
+        copied = None
+        if bucket is not None:
+            copied = Bucket(name=bucket.name, prefix=f"{bucket.prefix}-{step}")
+            await s3.copy(bucket.prefix, copied.prefix)
+        content = content_of(copy, copied, s3)
         script = [sys.executable, str(Path(__file__).with_name("collection_world.py")), str(copy), str(step)]
+        script += [copied.url] if copied is not None else []
         process = await asyncio.create_subprocess_exec(*script, stderr=subprocess.PIPE)
         _, error = await process.communicate()
         died = process.returncode == -signal.SIGKILL
         assert died or process.returncode == 0, error.decode()
-        check_sound(copy)
-        async with registry(copy) as client:
+        check_sound(copy, content)
+        async with registry(copy, bucket=copied) as client:
             await World(client.images, copy).care.collect(is_urgent=True)
             assert (await client.ask("HEAD", f"/v2/p/web/manifests/{kept}")).status == 200
-            assert check_sound(copy) == 1
-            ends.add(tuple(client.files()))
+            assert check_sound(copy, content) == 1
+            ends.add((*client.files(), *sorted(blobs_in(content))))
             again = Shop(client.served, client._session, client.images, copy)
             assert await again.image(b"single") == single
-        step += 1
+        step += 1 if bucket is None else 3  # before one and after another in turn; what differs are the bytes alone
     assert step > 20, "it was to die many times"
     assert len(ends) == 1, "whenever it died, the next one came to the same end"
 
@@ -287,7 +303,7 @@ async def test_a_removed_image_frees_its_bytes_with_the_next_collection(shop: Sh
         await client.remove_image("p/web:v1")
     done = await shop.world.care.collect(is_urgent=False)
     assert [one.kind.value for one in done.removed] == ["content"]
-    assert check_sound(shop.folder) == 1
+    assert check_sound(shop.folder, shop.content) == 1
 
 
 async def test_a_key_of_one_project_sees_and_removes_its_own(shop: Shop) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from registry_client import OCI, OCI_INDEX, RegistryClient, basic, digest_of, image_manifest, registry
 
+from draas.model.bucket import Bucket
 from draas.model.errors import Conflict
 from draas.model.image_name import Digest, Repository
 from draas.server.api import pieces
@@ -28,8 +29,8 @@ WEB = Repository("p/web")
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[RegistryClient]:
-    async with registry(tmp_path / "registry") as started:
+async def client(tmp_path: Path, bucket: Bucket | None) -> AsyncIterator[RegistryClient]:
+    async with registry(tmp_path / "registry", bucket=bucket) as started:
         yield started
 
 
@@ -239,15 +240,15 @@ async def test_pushing_a_blob_in_chunks_resumed_while_the_first_request_hangs(cl
     assert await blobs.upload_size(WEB, id) == 5
 
 
-async def test_pushing_a_blob_in_chunks_resumed_after_a_restart(tmp_path: Path) -> None:
+async def test_pushing_a_blob_in_chunks_resumed_after_a_restart(tmp_path: Path, bucket: Bucket | None) -> None:
     """The controller ends in mid-upload; a new one over the same folder goes on with it."""
     folder, middle = tmp_path / "registry", PIECE_BYTES + 3
-    async with registry(folder) as client:
+    async with registry(folder, bucket=bucket) as client:
         location = await client.begin()
         told = await client.ask("PATCH", location, LARGE[:middle], Content_Range=f"0-{middle - 1}")
         assert told.status == 202
     (folder / "incoming" / "torn").write_bytes(b"of a write that a crash cut off")
-    async with registry(folder) as client:
+    async with registry(folder, bucket=bucket) as client:
         assert await range_of(client, location) == f"0-{middle - 1}"
         rest = f"{middle}-{len(LARGE) - 1}"
         told = await client.ask("PUT", f"{location}?digest={digest_of(LARGE)}", LARGE[middle:], Content_Range=rest)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Browser, expect, sync_playwright
+from push import push_image
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
@@ -31,6 +32,17 @@ def fill(cloud: Cloud) -> dict[str, str]:
     }
     for number in range(30):
         cloud.submit("true", name=f"step-{number}")
+    push_image(cloud, "default/shop:v1", bytes(40_000))
+    push_image(cloud, "default/shop:v2", bytes(90_000))
+    cloud.submit("true", name="uses-an-image", image="draas.internal/default/shop:v2", runtime="docker")
+    ids["output"] = cloud.submit(
+        r"seq -f 'line %.0f' 1 900; printf '\033[32mok\033[0m \033[1;31mbad\033[0m\nWARN slow\n{\"level\":\"error\"}\n'",
+        name="long-output",
+    )
+    before = [cloud.submit("true", name=name) for name in ("fetch", "clean")]
+    middle = cloud.submit("sleep 600", name="train", needs=before)
+    ids["needs"] = cloud.submit("true", name="report", needs=[middle])
+    cloud.wait_job(ids["output"], "succeeded")
     cloud.wait_job(ids["done"], "succeeded")
     cloud.wait_job(ids["failed"], "failed")
     ids["running"] = cloud.submit("while :; do date; sleep 1; done", name="watcher")
@@ -107,6 +119,10 @@ def pages(ids: dict[str, str]) -> dict[str, str]:
         "job-done": f"/dashboard/jobs/{ids['done']}",
         "job-failed": f"/dashboard/jobs/{ids['failed']}",
         "job-queued": f"/dashboard/jobs/{ids['queued']}",
+        "job-output": f"/dashboard/jobs/{ids['output']}#L1.901",
+        "job-needs": f"/dashboard/jobs/{ids['needs']}",
+        "images": "/dashboard/images",
+        "events": "/dashboard/events",
         "job-new": "/dashboard/jobs/new",
         "not-found": "/dashboard/nowhere",
     }

@@ -1,6 +1,7 @@
 """`draas server`: be the controller."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,8 @@ def announce(controller: Any, config: Any) -> None:
         click.echo("Open: no key is needed from this machine (--open).")
     if (hub := config.docker_hub) is not None:
         click.echo(f"Images that are built are pushed to {hub.registry} as {hub.username} too (DOCKER_HUB_PUSH).")
+    if config.bucket is not None:
+        click.echo(f"Blobs of images are kept in {config.bucket.url} (DRAAS_BLOBS).")
     if config.tls == "off" and config.host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
             "WARNING: DRAAS_TLS=off: everything, keys too, crosses the network unencrypted. For laboratories only."
@@ -106,6 +109,7 @@ def server_config(given: dict[str, Any]) -> Any:
     """The ServerConfig that flags, environment and file make. Raises click.UsageError for a wrong value."""
     from dataclasses import replace
 
+    from draas.cli.bucket import read_bucket
     from draas.cli.policy import read_policy
     from draas.server.config import ServerConfig
 
@@ -135,6 +139,7 @@ def server_config(given: dict[str, Any]) -> Any:
         admin_key=env("DRAAS_ADMIN_KEY"),
         acme=_acme(given, file),
         docker_hub=_docker_hub(file),
+        bucket=read_bucket(file, os.environ),
         policy=replace(policy, default_image=image) if image else policy,
     )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from draas.model.bucket import Bucket
 from draas.model.job import RuntimeName
 from draas.model.policy import Policy
 from draas.model.registry import DOCKER_HUB
@@ -44,4 +45,5 @@ class ServerConfig:
     runtime_without_nodes: RuntimeName = RuntimeName.DOCKER  # of jobs that ask for none, before any machine is there
     acme: AcmeConfig | None = None
     docker_hub: DockerHub | None = None
+    bucket: Bucket | None = None  # where blobs are kept instead of in the data folder
     policy: Policy = Policy()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from starlette.websockets import WebSocket
 import draas
 from draas.lib import clock
 from draas.lib.addresses import is_loopback
+from draas.lib.disk import Disk, disk_of
 from draas.lib.ids import digest
 from draas.lib.sealing import Sealer, ensure_key
 from draas.lib.tasks import Tasks
@@ -85,7 +87,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     listening = _listen(config.host, config.port)
     store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
-    images = _images(config.data_dir / "registry")
+    images = _images(config)
     loop = ControlLoop(store, logs, config.policy)
     collection = _collection(loop, images, config)
     disk = OwnDisk(config.data_dir)
@@ -101,6 +103,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             closing.push_async_callback(logs.close)
             closing.push_async_callback(images.blobs.close)
             closing.push_async_callback(images.manifests.close)
+            await images.blobs.open()
             tasks.spawn(loop.run(), "loop")
             tasks.spawn(hub.write_logs(), "logs")
             tasks.spawn(_retain(loop, logs), "retention")
@@ -139,8 +142,15 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
         listening.close()
 
 
-def _images(folder: Path) -> Images:
-    return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+def _images(config: ServerConfig) -> Images:
+    folder = config.data_dir / "registry"
+    if config.bucket is None:
+        return Images(blobs=BlobFiles(folder), manifests=ManifestFiles(folder))
+    from draas.store.blob_bucket import BlobBucket  # 10 MB, for those that want it
+    from draas.store.bucket import open_bucket
+
+    blobs = BlobBucket(folder, open_bucket(config.bucket, os.environ), config.bucket.url)
+    return Images(blobs=blobs, manifests=ManifestFiles(folder))
 
 
 def _disks(loop: ControlLoop, own: OwnDisk) -> Disks:
@@ -157,7 +167,10 @@ def _collection(loop: ControlLoop, images: Images, config: ServerConfig) -> Coll
     async def note(event: Event) -> None:
         await loop.write(Write(plan=Plan(events=(event,))))
 
-    return Collection(images, config.data_dir / "registry", config.policy, lambda: loop.control.cluster, builds, note)
+    # With blobs in a bucket a full disk is no reason to delete images: it would gain nothing.
+    disk = disk_of if config.bucket is None else lambda _folder: Disk()
+    folder = config.data_dir / "registry"
+    return Collection(images, folder, config.policy, lambda: loop.control.cluster, builds, note, disk)
 
 
 def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]

@@ -1,6 +1,6 @@
 """The BlobStore protocol: content by digest, which repository may show it, and uploads that can be resumed.
 
-Files implement it (draas.store.blob_files). All of it raises StoreFailure where the medium fails, StorageFull where it is full.
+Files implement it (draas.store.blob_files), and a bucket of an S3-compatible store (draas.store.blob_bucket). All of it raises StoreFailure where the medium fails, StorageFull where it is full.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -44,7 +44,10 @@ class UploadWriter(Protocol):
         ...
 
     async def finish(self, digest: Digest) -> None:
-        """Durably make the upload the repository's blob `digest`, and end it. Raises WrongDigest."""
+        """Durably make the upload the repository's blob `digest`, and end it. Raises WrongDigest.
+
+        Where it fails otherwise the upload is as it was, and can be finished again.
+        """
         ...
 
 
@@ -75,6 +78,10 @@ class Inflow(Protocol):
 
 class BlobStore(Protocol):
     """A blob is stored once, and seen through the repositories that it was pushed to or mounted in only."""
+
+    async def open(self) -> None:
+        """Before all else, once: see that the blobs are where they are looked for. Raises Invalid where they are elsewhere."""
+        ...
 
     async def begin(self, repository: Repository) -> UploadId:
         """An empty upload."""

@@ -12,8 +12,8 @@ from typing import TypeVar
 from draas.lib.durable import make_folder, remove_file, replace_file
 from draas.model.image_name import Digest, Repository, Tag, is_digest, tag_order
 from draas.store.blob_failures import told_failures
-from draas.store.blob_files import SCRATCH
 from draas.store.manifests import ListedManifest, StoredManifest
+from draas.store.registry_folder import SCRATCH
 from draas.store.repository_files import entries_in, repositories_in, touch_file
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ LISTED_AT_ONCE = 50  # manifests held in memory at a time, of up to 4 MiB each
 
 
 class ManifestFiles:
-    """Implements draas.store.manifests.ManifestStore in `folder`, after BlobFiles there.
+    """Implements draas.store.manifests.ManifestStore in `folder`, after the store of blobs there.
 
     One thread changes, so that deleting a manifest and naming it do not cross; another one reads meanwhile.
     """

@@ -13,6 +13,7 @@ TOP_LEVEL = (
     "listen",
     "advertise",
     "data_dir",
+    "blobs",
     "acme_email",
     "acme_directory",
     "docker_hub_push",

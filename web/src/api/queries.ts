@@ -121,6 +121,12 @@ export const imagePlanQuery = queryOptions({
   gcTime: 0,
 });
 
+/** Jobs that wait for others, the newest hundred. */
+export const waitingQuery = queryOptions({
+  queryKey: [...keys.jobCounts, 'waiting'],
+  queryFn: () => take(api.GET('/api/jobs', { params: { query: { state: 'waiting', limit: 100 } } })),
+});
+
 /** Jobs that run on a machine now, the newest hundred. */
 export const onNodeQuery = (name: string) =>
   queryOptions({

@@ -285,10 +285,12 @@ function Output({ source, isMerged, whole, name, asked, expression, onAsk }: Out
   const unseen = isFollowing ? 0 : source.count - source.shift - seen;
   const isNothing = source.isLoaded && rows === 0 && search.isDone;
   const drawnRows = [];
+  let lastNumber = 0;
   for (let at = from; at < to; at++) {
     const one = picked?.[at];
     const line = source.row(one === undefined ? at : one.line - 1);
     const row = one === undefined ? at : one.line - 1;
+    lastNumber = Math.max(lastNumber, line?.line ?? row + 1);
     drawnRows.push(
       <Row
         key={one?.line ?? at - source.shift}
@@ -359,7 +361,7 @@ function Output({ source, isMerged, whole, name, asked, expression, onAsk }: Out
           data-wrap={isWrapped || undefined}
           style={
             {
-              '--log-digits': String(Math.max(3, String(source.row(to - 1)?.line ?? rows).length)),
+              '--log-digits': String(Math.max(3, String(lastNumber).length)),
             } as React.CSSProperties
           }
           onScroll={onScroll}

@@ -24,7 +24,7 @@ const MOST = 50_000;
 const COLUMNS: Column<EventView>[] = [
   {
     name: 'What',
-    width: 'minmax(7rem, 0.9fr)',
+    width: 'minmax(8.5rem, 0.9fr)',
     cell: (event) => {
       const [noun = '', verb = ''] = event.kind.split('.');
       return (
@@ -42,7 +42,7 @@ const COLUMNS: Column<EventView>[] = [
     cell: (event) => <span className="dim">{eventDetail(event)}</span>,
   },
   { name: 'Project', width: 'minmax(5rem, 0.6fr)', wide: true, cell: (event) => event.project || '–' },
-  { name: 'When', width: '92px', right: true, cell: (event) => <TimeAgo at={event.at} /> },
+  { name: 'When', width: '86px', right: true, cell: (event) => <TimeAgo at={event.at} /> },
 ];
 
 export function Events() {

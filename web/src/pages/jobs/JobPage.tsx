@@ -21,6 +21,7 @@ import { Facts, Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer } from '../../ui/states';
 import { Duration, TimeAgo } from '../../ui/TimeAgo';
+import { Needs } from './Needs';
 import { jobRoute } from './route';
 
 const ENDED = ['succeeded', 'failed', 'cancelled', 'skipped'];
@@ -83,6 +84,7 @@ function Parts({ job }: { job: Job }) {
           ]}
         />
       </Section>
+      <Needs job={job} />
       <Output job={job} />
       <Attempts attempts={job.attempts} />
       <Asked job={job} />
