@@ -69,8 +69,9 @@ def main() -> None:
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as home, Cloud(Path(home), port) as cloud, sync_playwright() as playwright:
         id = cloud.submit(f"seq -f 'line %.0f of an output of some length' 1 {options.lines}", name="long")
-        while cloud.call("GET", f"/api/jobs/{id}")["state"] != "succeeded":
-            time.sleep(0.5)
+        while (state := cloud.call("GET", f"/api/jobs/{id}?wait_s=20")["state"]) != "succeeded":
+            if state in ("failed", "cancelled"):
+                raise SystemExit(f"the job that writes {options.lines} lines is {state}")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         context = browser.new_context(base_url=cloud.url, viewport={"width": 1440, "height": 900})
         assert context.request.post("/api/session", data={"key": ADMIN_KEY}).ok

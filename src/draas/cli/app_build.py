@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KEYS = ("context", "dockerfile", "args", "target")
 # Stands for the image that a build will make, where a plan is asked for before it.
-PLACEHOLDER = "draas.invalid/not-built-yet"
+NOT_BUILT_YET = "draas.invalid/not-built-yet"
 BUILD, SOURCE = "draas.build", "draas.source"  # labels of an app: what made its image, and of what
 _LIKELY_PORT = 8000
 
@@ -99,7 +99,7 @@ def before_build(fields: Mapping[str, Any], old: Mapping[str, Any], port: int | 
     """The app's fields as they can be checked before its image is there: with what a build made for `old`. `port` is what is known of it."""
     kept = {name: value for name, value in (old.get("labels") or {}).items() if name in (BUILD, SOURCE)}
     labels = {"labels": {**(fields.get("labels") or {}), **kept}} if kept else {}
-    image = old.get("image") or PLACEHOLDER
+    image = old.get("image") or NOT_BUILT_YET
     return _with_port({**_without_build(fields), **labels, "image": image}, old.get("port") or port or _LIKELY_PORT)
 
 

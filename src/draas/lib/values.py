@@ -35,4 +35,4 @@ def _copier(kind: type) -> Callable[..., Any]:
     known = {"_same": _SAME, "_make": object.__new__, "_kind": kind}
     known |= {f"_set_{name}": getattr(kind, name).__set__ for name in names}
     exec("\n".join(lines), known)  # noqa: S102 - as dataclasses itself does; the names are those of our own fields
-    return known["_copy"]  # type: ignore[no-any-return]
+    return known["_copy"]  # type: ignore[no-any-return]  # what exec made has no type

@@ -37,7 +37,7 @@ def open_bucket(bucket: Bucket, environ: Mapping[str, str]) -> S3Store:
             client_options=client,
             retry_config=RETRY,
             disable_bulk_delete=True,  # one at a time is all we do, and every server can
-            **own,  # type: ignore[arg-type]
+            **own,  # type: ignore[arg-type]  # the endpoint, or nothing for Amazon's own
         )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 import pytest
 
-from draas.cli.app_build import PLACEHOLDER, AppBuild, after_build, before_build, build_in, declared
+from draas.cli.app_build import NOT_BUILT_YET, AppBuild, after_build, before_build, build_in, declared
 from draas.cli.app_file import read_apps
 from draas.cli.build_options import BuildOptions
 from draas.cli.source import Folder, Git
@@ -58,7 +58,7 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, told: st
 
 def test_before_a_build_all_but_the_image_is_checked() -> None:
     new = before_build({"app": "shop", "build": ".", "health": {"http": "/"}}, {}, None)
-    assert new == {"app": "shop", "health": {"http": "/"}, "image": PLACEHOLDER, "port": 8000}
+    assert new == {"app": "shop", "health": {"http": "/"}, "image": NOT_BUILT_YET, "port": 8000}
     old = {"image": "draas.internal/default/shop@sha256:0", "port": 81, "labels": {"draas.build": "b-0", "team": "web"}}
     again = before_build({"build": ".", "labels": {"a": "b"}}, old, 3000)
     assert again == {"labels": {"a": "b", "draas.build": "b-0"}, "image": old["image"], "port": 81}

@@ -35,7 +35,7 @@ async def parts_of(request: Request, remedy: str) -> AsyncIterator[Part]:
         raise _wrong("lacks the boundary in its Content-Type: let your HTTP client write that header")
     taken = _Taken()
     try:
-        parser = MultipartParser(boundary, taken.callbacks)  # type: ignore[arg-type]
+        parser = MultipartParser(boundary, taken.callbacks)  # type: ignore[arg-type]  # a plain dict of its callbacks
         async for piece in pieces_of(request, remedy):
             parser.write(piece)
             for part in taken.parts:
