@@ -11,6 +11,7 @@ from typing import Any
 
 from draas.client.api import Client
 from draas.client.settings import Settings
+from draas.lib.addresses import is_loopback
 from draas.model.errors import DraasError
 from draas.testing.engine import end_of
 from draas.testing.waiting import PATIENCE_S, BackgroundLoop, wait_for
@@ -22,7 +23,7 @@ ENDED = ("succeeded", "failed", "cancelled", "skipped")
 
 
 class ControllerProcess:
-    """Listens on `host` over TLS, keeps everything in `folder`. `program` is what is run instead of `python -m draas`."""
+    """Listens on `host`, over TLS where that is no loopback address, keeps everything in `folder`. `program` is what is run instead of `python -m draas`."""
 
     def __init__(
         self,
@@ -45,7 +46,8 @@ class ControllerProcess:
         self._config.write_text("\n".join(["[policy]", *lines, ""]))
         with socket.create_server((host, 0)) as probe:
             self._listen = f"{host}:{probe.getsockname()[1]}"
-        self.url = f"https://{self._listen}"
+        self._has_tls = not is_loopback(host)
+        self.url = f"{'https' if self._has_tls else 'http'}://{self._listen}"
 
     # --- its life ---
 
@@ -72,6 +74,12 @@ class ControllerProcess:
         except DraasError:
             return False
         return True
+
+    @property
+    def pid(self) -> int:
+        """Of the process as it runs now."""
+        assert self._popen is not None
+        return self._popen.pid
 
     def running(self) -> bool:
         return self._popen is not None and self._popen.poll() is None
@@ -105,7 +113,8 @@ class ControllerProcess:
     @property
     def settings(self) -> Settings:
         """For a client with the admin's key."""
-        return Settings(url=self.url, key=ADMIN_KEY, ca=self.folder / "controller" / "tls" / "ca.pem")
+        ca = self.folder / "controller" / "tls" / "ca.pem" if self._has_tls else None
+        return Settings(url=self.url, key=ADMIN_KEY, ca=ca)
 
     def call(self, work: Callable[[Client], Any], patience_s: float = 10.0) -> Any:
         """The answer to what `work` asks. Raises DraasError."""
