@@ -57,6 +57,8 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/jobs/{id}/retry"): _DEPLOY,
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
     ("POST", "/api/builds"): _DEPLOY,
+    ("POST", "/api/builds/detect"): _VIEW,
+    ("POST", "/api/builds/{id}/same-secrets"): _DEPLOY,
     ("GET", "/api/builds"): _VIEW,
     ("GET", "/api/builds/{id}"): _VIEW,
     ("GET", "/api/builds/{id}/logs"): _VIEW,

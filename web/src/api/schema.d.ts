@@ -348,6 +348,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/builds/{id}/same-secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether a build was made with exactly these values of its secrets
+         * @description The values are opened and compared here: no digest of them is kept anywhere.
+         */
+        post: operations["compare_secrets_api_builds__id__same_secrets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/detect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a source would be built as, and the Dockerfile that would be made, by names and a few texts */
+        post: operations["show_detected_api_builds_detect_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/certificates": {
         parameters: {
             query?: never;
@@ -1269,7 +1306,7 @@ export interface components {
         };
         /**
          * BuildBody
-         * @description A build: source in, image out. `name` and one of `source` and `git` are required.
+         * @description A build: source in, image out. `name` and one of `source`, `upload` and `git` are required.
          */
         BuildBody: {
             /**
@@ -1383,6 +1420,12 @@ export interface components {
              * @default 1800
              */
             timeout_s?: number;
+            /**
+             * Upload
+             * @description the id of an upload to PROJECT/NAME that has all of such a file: it is ended and becomes the source; for who does not know its digest
+             * @default null
+             */
+            upload?: string | null;
         };
         /**
          * BuildList
@@ -1717,6 +1760,52 @@ export interface components {
              * @enum {string}
              */
             rollback?: "auto" | "off";
+        };
+        /**
+         * DetectBody
+         * @description A source by the names of its files, and the texts of those that the answer's `reads` asks for.
+         */
+        DetectBody: {
+            /**
+             * Files
+             * @description paths with / between their parts
+             */
+            files: string[];
+            /**
+             * Texts
+             * @description by path
+             * @default {}
+             */
+            texts?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * DetectView
+         * @description What a source would be built as. `dockerfile` is its text; `made` says that it is none of the project's own.
+         *
+         *     `reads`: files whose texts decide; send them along and ask again. `refusal` says why nothing was recognised, `looked_for` what would
+         *     have done; the rest is empty then.
+         */
+        DetectView: {
+            /** Because */
+            because: string[];
+            /** Dockerfile */
+            dockerfile: string;
+            /** Folder */
+            folder: string;
+            /** Kind */
+            kind: string;
+            /** Looked For */
+            looked_for: string[];
+            /** Made */
+            made: boolean;
+            /** Port */
+            port: number | null;
+            /** Reads */
+            reads: string[];
+            /** Refusal */
+            refusal: string;
         };
         /**
          * EmptyBody
@@ -2730,6 +2819,27 @@ export interface components {
             name: string;
             /** Version */
             version: string;
+        };
+        /**
+         * SameSecretsBody
+         * @description Values of all secrets of a build, by id.
+         */
+        SameSecretsBody: {
+            /**
+             * Secrets
+             * @default {}
+             */
+            secrets?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SameSecretsView
+         * @description Whether the build was made with exactly these values.
+         */
+        SameSecretsView: {
+            /** Same */
+            same: boolean;
         };
         /**
          * SampleList
@@ -4988,6 +5098,191 @@ export interface operations {
             };
             /** @description The object's state does not allow it */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    compare_secrets_api_builds__id__same_secrets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SameSecretsBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SameSecretsView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    show_detected_api_builds_detect_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DetectBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
                 headers: {
                     [name: string]: unknown;
                 };
