@@ -1072,7 +1072,7 @@ export interface components {
         };
         /**
          * AppLogLineView
-         * @description One line of a replica's output.
+         * @description One line of a replica's output. `match`: what was searched for is in it; false for a line that is merely near one.
          */
         AppLogLineView: {
             /** At */
@@ -1081,6 +1081,8 @@ export interface components {
             base64?: string;
             /** Line */
             line: number;
+            /** Match */
+            match: boolean;
             /** Node */
             node: string;
             /** Number */
@@ -3542,6 +3544,8 @@ export interface operations {
     logs_api_apps__name__logs_get: {
         parameters: {
             query?: {
+                /** @description so many lines of the same replica before and behind each match; with grep */
+                context?: number;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
@@ -5525,6 +5529,8 @@ export interface operations {
     events_api_events_get: {
         parameters: {
             query?: {
+                /** @description also this app's view at each change, as events `watched` without a number, and `unwatched` where it is not there (any more) */
+                app?: string | null;
                 /** @description events after this number; default: from now on */
                 since?: number | null;
             };
