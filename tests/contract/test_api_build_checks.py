@@ -84,3 +84,11 @@ async def test_an_upload_becomes_the_source_without_its_digest(images: RegistryC
     assert gone.json()["errors"][0]["path"] == "upload"
     both = await images.ask_api("POST", "/api/builds", {**body, "git": GIT})
     assert both.json()["errors"][0]["message"].startswith("says where the source is, as upload does")
+
+
+async def test_a_build_is_checked_before_its_source_is_sent(images: RegistryClient, client: Client) -> None:
+    good = await images.ask_api("POST", "/api/builds/check", {"name": "shop", "secrets": {"a": "b"}})
+    assert (good.status, good.body) == (204, b"")
+    bad = await images.ask_api("POST", "/api/builds/check", {"name": "shop", "platform": "windows", "args": {"1": "x"}})
+    assert [fault["path"] for fault in bad.json()["errors"]] == ["args['1']", "platform"]
+    assert (await client.builds.list())["total"] == 0

@@ -58,6 +58,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
     ("POST", "/api/builds"): _DEPLOY,
     ("POST", "/api/builds/detect"): _VIEW,
+    ("POST", "/api/builds/check"): _DEPLOY,
     ("POST", "/api/builds/{id}/same-secrets"): _DEPLOY,
     ("GET", "/api/builds"): _VIEW,
     ("GET", "/api/builds/{id}"): _VIEW,

@@ -17,15 +17,23 @@ class CutWire:
         self._host, self._port = host, port
         self._left, self._every = cut_every, cut_every
         self.cuts, self.sent = 0, 0
+        self._open: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[int]:
         """The port on loopback to which the client connects."""
-        async with await asyncio.start_server(self.serve, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(self._accept, "127.0.0.1", 0) as server:
             yield server.sockets[0].getsockname()[1]
+            for task in self._open:
+                task.cancel()
+            await asyncio.gather(*self._open, return_exceptions=True)
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection, to its end or a cut."""
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._serve(reader, writer))
+        self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             back, forth = await asyncio.open_connection(self._host, self._port)
         except OSError:
@@ -35,12 +43,14 @@ class CutWire:
             asyncio.ensure_future(self._carry(reader, forth, is_forth=True)),
             asyncio.ensure_future(self._carry(back, writer, is_forth=False)),
         ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for end in (writer, forth):
-            end.transport.abort()
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for end in (writer, forth):
+                end.transport.abort()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_forth: bool) -> None:
         while piece := await reader.read(PIECE_BYTES):

@@ -1,4 +1,4 @@
-"""Questions before a build: what a source would be built as, and whether a build was made with these secrets. Nothing is kept."""
+"""Questions before a build: what a source would be built as, whether it could be asked for so, and whether a build was made with these secrets. Nothing is kept."""
 
 import hmac
 
@@ -15,11 +15,11 @@ from draas.model.errors import Invalid
 from draas.model.job import JobKind
 from draas.server.api.bodies import parse, read_body
 from draas.server.api.document import answers, body
-from draas.server.api.guard import GuardedRoute, api_of, find_job, json_response
-from draas.server.api.jobs import Id
+from draas.server.api.guard import GuardedRoute, api_of, check_room, find_job, json_response
+from draas.server.api.jobs import PROJECT, Id, submit_project
 from draas.server.api.render import encode
 from draas.server.services.secrets import open_secrets
-from draas.wire.build_body import DetectBody, SameSecretsBody
+from draas.wire.build_body import BuildBody, DetectBody, SameSecretsBody, to_build
 from draas.wire.build_views import DetectView, SameSecretsView
 
 router = APIRouter(route_class=GuardedRoute, tags=["builds"])
@@ -57,6 +57,22 @@ def _detected(source: Source) -> DetectView:
         "made": not isinstance(recipe, OwnDockerfile),
         "dockerfile": source.text(recipe.path) if isinstance(recipe, OwnDockerfile) else made,
     }
+
+
+@router.post(
+    "/api/builds/check",
+    summary="Whether a build could be asked for so: before its source is sent. The source may be left out",
+    status_code=204,
+    responses=answers({204: None}, 400, 401, 403, 413, 415, 503, 507),
+    openapi_extra=body(BuildBody, idempotent=False, parameters=[PROJECT]),
+)
+async def check(request: Request) -> Response:
+    project, given = submit_project(request), parse(BuildBody, await read_body(request))
+    check_room(request, "builds")
+    if given.source is None and given.upload is None and given.git is None:
+        given = given.model_copy(update={"upload": "to come"})
+    to_build(given, project, lambda _id, _value: b"")
+    return Response(status_code=204)
 
 
 @router.post(

@@ -61,9 +61,13 @@ export function Uploading({ progress, isDeployed, cancel }: UploadingProps) {
             <Text size="sm" role="status" mt={cut === null ? 0 : 6}>
               {cut !== null && (
                 <>
-                  {cut.told === '' ? 'The connection is lost' : `The controller cannot take it now (${cut.told})`}, for{' '}
-                  <Duration from={new Date(cut.at).toISOString()} to={null} />. The upload goes on by itself from what
-                  the controller has; keep this tab open.
+                  {cut.told === '' ? 'The connection is lost' : `The controller cannot take it now (${cut.told})`}
+                  {Date.now() - cut.at >= 1000 && (
+                    <>
+                      , for <Duration from={new Date(cut.at).toISOString()} to={null} />
+                    </>
+                  )}
+                  . The upload goes on by itself from what the controller has; keep this tab open.
                 </>
               )}
             </Text>

@@ -4,6 +4,7 @@ import { type Build, OWN_PAGE, type Schemas } from '../../api/client';
 import { type Problem, problemOf } from '../../api/problem';
 
 export const CHUNK_BYTES = 8 * 1024 * 1024;
+const LEAST_CHUNK_BYTES = 1024 * 1024;
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 const SILENCE_MS = 60_000; // of a request that neither sends nor ends: it is given up and asked for again
@@ -62,9 +63,10 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
   let isUnsure = false; // how much the controller has
   let cut: Cut | null = null;
   let isChecked = false;
+  let chunkBytes = CHUNK_BYTES; // less on a line that breaks: the browser itself sends a chunk again whose answer was cut
 
   const send = (): Promise<Told> => {
-    const chunk = source.slice(offset, offset + CHUNK_BYTES);
+    const chunk = source.slice(offset, offset + chunkBytes);
     const from = offset;
     return ask({
       method: 'PATCH',
@@ -77,16 +79,21 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
       onSent: (bytes) => onProgress({ bytes: from + bytes, cut }),
     });
   };
-  const create = (headers: Record<string, string>): Promise<Told> =>
+  const askOfBuilds = (path: string, body: object, headers: Record<string, string> = {}): Promise<Told> =>
     ask({
       method: 'POST',
-      path: `/api/builds?project=${encodeURIComponent(project)}`,
+      path: `/api/builds${path}?project=${encodeURIComponent(project)}`,
       headers: { 'content-type': 'application/json', ...headers },
-      body: JSON.stringify({ ...spec, upload: location.slice(location.lastIndexOf('/') + 1) }),
+      body: JSON.stringify(body),
     });
 
   /** One request's worth of progress. */
   const step = async (): Promise<Build | Told> => {
+    if (!isChecked) {
+      const told = await askOfBuilds('/check', spec); // what cannot be built is told before anything is sent
+      isChecked = told.status === 204;
+      return told;
+    }
     if (location === '') {
       const told = await ask({ method: 'POST', path: begin });
       if (told.status === 202) {
@@ -95,13 +102,6 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
         isUnsure = false;
       }
       return told;
-    }
-    if (!isChecked) {
-      // What cannot be built is told before anything is sent: that the upload is still empty is found last.
-      const told = await create({});
-      const faults = (told.body as { errors?: { path?: string }[] } | null)?.errors ?? [];
-      isChecked = told.status === 400 && faults.length > 0 && faults.every(({ path }) => path === 'upload');
-      return isChecked ? { ...told, status: 202 } : told;
     }
     if (isUnsure) {
       const told = await ask({ method: 'GET', path: location });
@@ -113,8 +113,10 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
     }
     if (offset < source.size) {
       const told = await send();
-      if (told.status === 202) offset = Math.min(source.size, offset + CHUNK_BYTES);
-      else if (told.status === 416 && (offset > 0 || told.header('range') !== '0-0')) {
+      if (told.status === 202) {
+        offset = Math.min(source.size, offset + chunkBytes);
+        chunkBytes = Math.min(CHUNK_BYTES, chunkBytes + LEAST_CHUNK_BYTES);
+      } else if (told.status === 416 && (offset > 0 || told.header('range') !== '0-0')) {
         isUnsure = true; // what a cut left on its way has come in meanwhile
       } else if (told.status === 404 || told.status === 409 || told.status === 416) {
         await ask({ method: 'DELETE', path: location });
@@ -122,7 +124,8 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
       } else return told;
       return { ...told, status: 202 };
     }
-    const told = await create({ 'idempotency-key': key });
+    const upload = location.slice(location.lastIndexOf('/') + 1);
+    const told = await askOfBuilds('', { ...spec, upload }, { 'idempotency-key': key });
     return told.status === 201 || told.status === 200 ? (told.body as Build) : told;
   };
 
@@ -132,6 +135,7 @@ export async function uploadBuild(sending: Sending): Promise<Build> {
       signal.throwIfAborted();
       if ('id' in told) return told;
       if (AWAY.includes(told.status)) {
+        chunkBytes = Math.max(LEAST_CHUNK_BYTES, Math.floor(chunkBytes / 2));
         isUnsure = location !== '' && offset < source.size;
         cut = { at: since(cut) ?? now(), told: told.status === 0 ? '' : refusal(told).message };
         onProgress({ bytes: offset, cut });
