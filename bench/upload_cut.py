@@ -53,7 +53,8 @@ def make(file: Path, size_mb: int) -> str:
 
 def peak_mb(controller: ControllerProcess) -> int:
     """The most memory that the controller's process has had so far."""
-    lines = Path(f"/proc/{controller.pid}/status").read_text().splitlines()
+    assert controller.process is not None
+    lines = Path(f"/proc/{controller.process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM:"))
 
 
