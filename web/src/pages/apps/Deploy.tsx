@@ -3,7 +3,7 @@ import './apps.css';
 import { Button, Group, SegmentedControl, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link, useBlocker, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { type AppDetail, api, type Build, type Schemas, take } from '../../api/client';
 import { asProblem } from '../../api/problem';
@@ -82,13 +82,16 @@ export function Deploy() {
       </Page>
     );
   }
-  return <DeployForm key={`${wanted} ${search.build}`} title={title} app={app.data} build={build.data} />;
+  return (
+    <DeployForm key={`${wanted} ${search.build}`} title={title} app={app.data} build={build.data} from={search.from} />
+  );
 }
 
 interface DeployFormProps {
   title: string;
   app: AppDetail | undefined;
   build: Build | undefined;
+  from: From | undefined;
 }
 
 const firstForm = (app: AppDetail | undefined, build: Build | undefined): Form => {
@@ -98,8 +101,8 @@ const firstForm = (app: AppDetail | undefined, build: Build | undefined): Form =
   return { ...form, from: 'image', name: build.name, image: build.image ?? '', port };
 };
 
-function DeployForm({ title, app, build }: DeployFormProps) {
-  const [form, setForm] = useState<Form>(() => firstForm(app, build));
+function DeployForm({ title, app, build, from }: DeployFormProps) {
+  const [form, setForm] = useState<Form>(() => ({ ...firstForm(app, build), ...(from && { from }) }));
   const [source, setSource] = useState<Source | null>(null);
   const [faults, setFaults] = useState<FormFaults>({});
   const [isMore, more] = useDisclosure(false);
@@ -114,6 +117,10 @@ function DeployForm({ title, app, build }: DeployFormProps) {
   const isTaken = app === undefined && apps.some((one) => one.name === name);
 
   useEffect(() => () => stopping.current?.abort(), []);
+  useBlocker({
+    shouldBlockFn: () => stopping.current !== null && !confirm('The upload is not finished. Leave, and cancel it?'),
+    enableBeforeUnload: () => stopping.current !== null,
+  });
 
   const deploy = useAct({
     do: (isDeployed: boolean) => run(isDeployed),
@@ -186,6 +193,7 @@ function DeployForm({ title, app, build }: DeployFormProps) {
         onProgress: ({ bytes, cut }) => told(Math.min(bytes, blob.size), cut),
       });
     } finally {
+      stopping.current = null;
       setSending(null);
     }
   };
