@@ -52,6 +52,11 @@ def _size(file: int) -> int:
     return os.lseek(file, 0, os.SEEK_END)
 
 
+def sweep_pause_s(quiet_s: float, files: int) -> float:
+    """How long after a sweep over `files` the next comes, where none of them has grown for `quiet_s`."""
+    return max(FLOW_S if quiet_s < BUSY_S else SWEEP_S, SWEEP_FILE_S * files)
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     file: int
@@ -91,8 +96,7 @@ class Growth:
                     continue
                 if not one.due.done():
                     one.due.set_result(None)
-            pause_s = FLOW_S if now - moved_at < BUSY_S else SWEEP_S
-            await asyncio.sleep(max(pause_s, SWEEP_FILE_S * len(self._waiting)))
+            await asyncio.sleep(sweep_pause_s(now - moved_at, len(self._waiting)))
 
 
 @dataclass(slots=True)
