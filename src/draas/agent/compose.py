@@ -43,7 +43,7 @@ async def run_agent(config: AgentConfig) -> None:
     """Be this machine's agent until cancelled.
 
     Where the controller refuses the identity that there is, and a join token was given, it joins again.
-    Raises DraasError where it cannot join, LinkRefused where the controller does not want it,
+    Raises DraasError where it cannot join (LinkRefused: the controller does not want it),
     Invalid where health and metrics cannot be served as asked.
     """
     if config.health is None:

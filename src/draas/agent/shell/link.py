@@ -15,6 +15,7 @@ from draas.agent.core import events as e
 from draas.agent.shell.performer import Performer
 from draas.lib import clock
 from draas.lib.backoff import full_jitter
+from draas.model.errors import Forbidden
 from draas.model.node import Facts, Load
 from draas.wire import link as wire
 
@@ -34,7 +35,7 @@ _FINAL = {
 }
 
 
-class LinkRefused(Exception):
+class LinkRefused(Forbidden):
     """The controller will not have this agent; the message says why and what to do. Trying again helps nothing."""
 
     def __init__(self, code: int) -> None:
