@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-import structlog
-
 from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
 from draas.agent.images.cluster_images import ClusterImages
@@ -23,10 +21,9 @@ from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.process.protocol import ContainerLease
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.link import LinkRefused
+from draas.lib import log
 from draas.model.errors import Unauthenticated
 from draas.model.job import RuntimeName
-
-log = structlog.get_logger(__name__)
 
 
 class Shown:
