@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
+from draas.lib import log
 from draas.model.allocation import AllocationId
 from draas.store import log_index as index
 from draas.store.log_lines import Filter, LineCutter
 from draas.store.log_writer import segment_path
 from draas.store.logs import Line, Query
 from draas.wire.records import Stream, payload_bytes, skip
-
-log = structlog.get_logger(__name__)
 
 BATCH_LINES = 4_000  # of one answer; more are asked for by another call
 SCAN_BYTES = 4 * 1024 * 1024  # looked at in one call, so that one reader does not hold up the others for long

@@ -12,16 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.allocation import AllocationId
 from draas.store import log_index as index
 from draas.store.log_lines import LineCutter
 from draas.wire.link import LogChunk
 from draas.wire.records import payload_bytes, skip
-
-log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES = 512 * 1024  # enough to compress well; a reader that wants one line unpacks no more than this in 2 ms
 CLOSED_SEGMENT_BYTES = (
