@@ -17,6 +17,7 @@ from draas.store.stored import decode_values, encode_values
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 250  # series rolled up for one transaction: some 3 ms of it, and a commit of the control loop may have to wait for it
+AFTER_S = 0.01  # timers may come a moment early, and the step would not be over
 SLICE = 25  # of them before others have their turn
 FORGET_AT_ONCE = 5
 FINE, COARSE = STORED
@@ -39,7 +40,7 @@ class Sampling:
         """Sample for ever."""
         await self.restore()
         while True:
-            await asyncio.sleep(STEP_S - clock.steady() % STEP_S)
+            await asyncio.sleep(STEP_S - clock.steady() % STEP_S + AFTER_S)
             await self.look(clock.steady())
 
     async def look(self, now: float) -> None:
