@@ -8,8 +8,6 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
@@ -36,8 +34,6 @@ from draas.wire.link import LogChunk, Routes, Usages
 
 if TYPE_CHECKING:
     from draas.ingress.runner import IngressRunner
-
-log = structlog.get_logger(__name__)
 
 TICK_S = 0.2  # how late a timeout or a lease is noticed
 MEASURE_S = 2.0  # how often the use of replicas is measured

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 from starlette.websockets import WebSocket
 
 import draas
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.addresses import is_loopback
 from draas.lib.disk import Disk, disk_of
 from draas.lib.ids import digest
@@ -53,8 +52,6 @@ from draas.wire.link import CLOSE_KEY
 if TYPE_CHECKING:
     from draas.server.acme.client import AcmeClient
     from draas.server.tls import Certificates
-
-log = structlog.get_logger(__name__)
 
 SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from dataclasses import replace
 
 import msgspec
-import structlog
 
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.sealing import KEY_BYTES, Sealer, Unsealable
 from draas.model.allocation import AllocationId, NodeId, Observed
 from draas.model.app import App, AppId
@@ -39,8 +38,6 @@ from draas.server.services.samples import Samples, read_samples
 from draas.store.logs import LogStore
 from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
-
-log = structlog.get_logger(__name__)
 
 EVENTS_PAGE = 500
 
