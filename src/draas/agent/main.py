@@ -14,6 +14,7 @@ from draas.agent.core.core import AgentCore
 from draas.agent.core.images import Rules
 from draas.agent.observe import machine
 from draas.agent.observe.figures import Figures
+from draas.agent.observe.network import Network
 from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.dns import DnsServer, stop_dns
@@ -67,6 +68,7 @@ class Agent:
         self._looked_at = 0.0
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
         self._docker = docker
+        self._network = Network()
         self._disks = [config.data_dir]  # those that hold these folders are measured
         self._dns = _dns_server(config)
         self.core = AgentCore()
@@ -179,7 +181,7 @@ class Agent:
     async def _look_often(self, performer: Performer) -> None:
         while True:
             await asyncio.sleep(min(LOOK_S, 1.0))
-            self._load = Load() if self._config.isolated else machine.measure_load(self._disks)
+            self._load = Load() if self._config.isolated else machine.measure_load(self._disks, self._network)
             if clock.monotonic() - self._looked_at >= LOOK_S:
                 await self._look(performer)
 
@@ -223,7 +225,7 @@ class Agent:
         before, self._facts = self._facts, facts
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
-        self._load = Load() if config.isolated else machine.measure_load(self._disks)
+        self._load = Load() if config.isolated else machine.measure_load(self._disks, self._network)
 
     def _image_care(self) -> ImageCare | None:
         docker = self._docker

@@ -38,6 +38,7 @@ from draas.server.loops.control import ControlLoop
 from draas.server.loops.disks import Disks
 from draas.server.loops.domains import Domains
 from draas.server.loops.keeping import Keeping
+from draas.server.loops.sampling import Sampling
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.server.services.own_disk import OwnDisk
@@ -107,6 +108,10 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(collection.run(), "collection")
             tasks.spawn(_disks(loop, disk).run(), "disks")
             tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
+            sampling = Sampling(
+                loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now)
+            )
+            tasks.spawn(sampling.run(), "sampling")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:
