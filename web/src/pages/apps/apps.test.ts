@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import type { Replica, Spec } from '../../api/client';
 import { diffReleases } from './diff';
 import { isLeftOut } from './leftOut';
+import { marksOf } from './marks';
 import { nameFault, nameOfFile, nameOfGit, nameOfImage } from './names';
 import { archiveSource, folderSource } from './source';
 import { buildSteps, releaseSteps } from './steps';
@@ -266,4 +267,18 @@ test.each([
   expect(await textInZip(zip, entry, 1000)).toBe(text);
   expect(await textInZip(zip, entry, 10)).toBeNull();
   expect(await textInZip(zip, { ...entry, at: 0 }, 1000)).toBeNull();
+});
+
+test('marks stand where a release began to roll out', () => {
+  const brief = { reason: '', image: '', canary: '', rollback_of: null, created_at: '', finished_at: null };
+  const releases = [
+    { ...brief, number: 3, state: 'pending', rolling_at: null },
+    { ...brief, number: 2, state: 'live', rolling_at: '2026-11-25T10:00:05Z' },
+    { ...brief, number: 1, state: 'replaced', rolling_at: '2026-11-25T10:00:00Z' },
+  ];
+  const at = Date.parse('2026-11-25T10:00:00Z') / 1000;
+  expect(marksOf(releases)).toEqual([
+    { at, number: 1, state: 'replaced' },
+    { at: at + 5, number: 2, state: 'live' },
+  ]);
 });
