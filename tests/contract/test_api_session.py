@@ -19,7 +19,7 @@ from draas.server.api.config import ApiConfig
 from draas.server.attempts import FAILURES, WINDOW_S, Attempts, network_of
 from draas.server.sessions import LINK_S, SESSION_S, check_own_page, cookie_name, make_session, make_sign_in_link
 from draas.store.sql import SqlStore
-from draas.store.store import JoinToken, Write
+from draas.store.store import Token, Write
 from draas.testing.api import Served, put_key, serve_api, stored_key
 
 OWN = {"Sec-Fetch-Site": "same-origin", "X-Draas-Request": "1"}
@@ -207,7 +207,7 @@ async def test_links_sessions_and_join_tokens_do_not_pass_for_each_other(browser
     for token in (session, link, session.partition(".")[2], f"session:{session}"):
         status, _ = await visitor.ask("POST", "/api/join", {"token": token, "name": "evil"})
         assert status == 401, token
-    kept = JoinToken(digest="0" * 64, expires_at=clock.now() + 60)
+    kept = Token(digest="0" * 64, expires_at=clock.now() + 60)
     await controller.write(Write(tokens=(kept,)))
     visitor.cookie = kept.digest
     assert (await visitor.ask("GET", "/api/jobs"))[0] == 401

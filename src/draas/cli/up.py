@@ -163,11 +163,11 @@ async def show_dashboard(controller: Any, url: str, *, is_open: bool) -> None:
 async def local_token(controller: Any) -> str:
     """A join token for the agent beside the controller; it needs it the first time only."""
     from draas.lib import clock, ids
-    from draas.store.store import JoinToken, Write
+    from draas.store.store import Token, Write
     from draas.wire.join import join_token
 
     secret = ids.secret("join")
-    token = JoinToken(digest=ids.digest(secret), expires_at=clock.now() + 600)
+    token = Token(digest=ids.digest(secret), expires_at=clock.now() + 600)
     await controller.loop.write(Write(tokens=(token,)))
     return join_token(secret, controller.certificates.fingerprint if controller.certificates else "")
 

@@ -31,7 +31,7 @@ from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.server.services.registries import Registries
 from draas.store.memory import matches
-from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+from draas.store.store import JobFilter, Key, NumberedEvent, Page, Token, Write
 from draas.testing.fake_apps import FakeApps
 from draas.testing.fake_logs import FakeLogs
 
@@ -49,7 +49,7 @@ class FakeController:
         self._jobs: dict[JobId, Job] = {}
         self._nodes: dict[NodeId, Node] = {}
         self._keys: dict[str, Key] = {}
-        self._tokens: dict[str, JoinToken] = {}
+        self._tokens: dict[str, Token] = {}
         self.sealer = Sealer(bytes(KEY_BYTES))
         self._certificates: dict[str, Certificate] = {}
         self._registries = Registries()
@@ -197,7 +197,7 @@ class FakeController:
     def keys(self) -> Sequence[Key]:
         return list(self._keys.values())
 
-    def token(self, digest: str) -> JoinToken | None:
+    def token(self, digest: str) -> Token | None:
         return self._tokens.get(digest)
 
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:

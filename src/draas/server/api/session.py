@@ -14,7 +14,7 @@ from draas.server.api.document import answers, body
 from draas.server.api.guard import Api, GuardedRoute, api_of, caller_of, json_response, session_cookie
 from draas.server.api.problems import TooOften
 from draas.server.services.controller import Reply
-from draas.store.store import JoinToken, Key, Write
+from draas.store.store import Key, Token, Write
 from draas.wire.api import SessionBody
 from draas.wire.views import SessionView
 
@@ -98,7 +98,7 @@ async def sign_out(request: Request) -> Response:
     try:
         _, token = sessions.session_key(controller, caller.session, now)
     except Unauthenticated:
-        token = JoinToken(digest="", expires_at=0.0)
+        token = Token(digest="", expires_at=0.0)
     if token.digest:
         await controller.write(Write(gone_tokens=(token.digest,)))
     _set_cookie(request, answer, "", 0)
