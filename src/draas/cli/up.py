@@ -43,6 +43,7 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
     config = server_config(given)
     if (url := await answering(config)) is not None:
         click.echo(f"DRaaS runs already at {url}; another one beside it: --listen and --data-dir")
+        click.echo(f"A link that signs in to its dashboard: {program()} dashboard")
         return
     ensure_folder(config.data_dir)
     outcome = await ensure_engine(say)
@@ -157,7 +158,7 @@ async def show_dashboard(controller: Any, url: str, *, is_open: bool) -> None:
     elif is_open:
         click.echo(f"Dashboard: {url}/dashboard")
     elif (link := await make_sign_in_link(controller.loop, url)) is not None:
-        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; later {url} with a key)")
+        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; another link: {program()} dashboard)")
 
 
 async def local_token(controller: Any) -> str:

@@ -18,9 +18,7 @@ MAX_TEXT = 256
 REQUEST_HEADER = "x-draas-request"  # what no form and no foreign page can send without being asked first
 _SESSION, _LINK = "session", "link"
 _ENDED = "the session has ended: sign in again"
-_LINK_USED = (
-    "the sign-in link is wrong, was used already or is older than 10 minutes: start draas up again, or use a key"
-)
+_LINK_USED = "the sign-in link is wrong, was used already or is older than 10 minutes: make another with draas dashboard, or use a key"
 
 
 def _digest(kind: str, text: str) -> str:
@@ -81,16 +79,18 @@ def cookie_name(host: str, *, secure: bool) -> str:
 
 
 async def make_sign_in_link(controller: Controller, url: str) -> str | None:
-    """The address with which whoever started the controller signs in once, as the oldest lasting admin key.
-
-    The token stands behind the `#`, which no browser sends, so that it is in no log.
-    """
+    """The address with which whoever started the controller signs in once, as the oldest lasting admin key."""
     present = controller.keys()
     lasting = [key for key in present if key.role == "admin" and key.project is None and not key.expires_at]
     if not lasting:
         return None
     token, text = make_link(min(lasting, key=lambda key: (key.created_at, key.id)))
     await controller.write(Write(tokens=(token,)))
+    return link_url(url, text)
+
+
+def link_url(url: str, text: str) -> str:
+    """The address of a one-time link. Its text stands behind the `#`, which no browser sends, so that it is in no log."""
     return f"{url}/sign-in#token={text}"
 
 

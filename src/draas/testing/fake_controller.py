@@ -181,6 +181,10 @@ class FakeController:
         for host in write.gone_certificates:
             self._certificates.pop(host, None)
         self._registries.learn(write)
+        for event in write.plan.events:
+            self._events.append(NumberedEvent(number=len(self._events) + 1, event=event))
+        async with self._changed:
+            self._changed.notify_all()
 
     def certificates(self) -> Sequence[Certificate]:
         return sorted(self._certificates.values(), key=lambda one: one.host)
