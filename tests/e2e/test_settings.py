@@ -1,7 +1,11 @@
 """The settings in a real browser: keys, logins, certificates, the controller itself; and a machine's labels and removal."""
 
+import os
 import re
+import subprocess
+import sys
 import urllib.error
+from pathlib import Path
 from typing import Any
 
 import pytest
