@@ -57,6 +57,7 @@ def key_works(cloud: Cloud, key: str) -> bool:
     return True
 
 
+@pytest.mark.console_tells("400 (Bad Request)")
 def test_a_key_is_made_shown_once_rotated_and_revoked(open_page: Open, cloud: Cloud) -> None:
     page = open_page("/dashboard/settings/keys")
     page.get_by_role("button", name="Make a key").click()
@@ -114,7 +115,7 @@ def test_a_secret_is_copied_by_its_button(open_page: Open, cloud: Cloud) -> None
     secret = shown.locator(".secret code").inner_text()
     shown.get_by_role("button", name="Copy the key").click()
     assert page.evaluate("navigator.clipboard.readText()") == secret
-    expect(shown.get_by_role("button", name="Copied")).to_be_visible()
+    expect(shown.get_by_role("button", name="Copied", exact=True)).to_be_visible()
 
 
 def test_keys_made_elsewhere_appear_and_go(open_page: Open, cloud: Cloud) -> None:
@@ -139,8 +140,11 @@ def test_the_last_admin_key_cannot_be_revoked_here_either(open_page: Open, cloud
 
 def test_all_by_the_keyboard(open_page: Open, cloud: Cloud) -> None:
     page = open_page("/dashboard")
+    expect(page.locator(".connection[data-connection=live]")).to_be_visible()
     page.keyboard.press("Control+k")
+    expect(page.get_by_role("combobox", name="Go to")).to_be_focused()
     page.keyboard.type("make a key")
+    expect(page.get_by_role("option").first).to_contain_text("Make a key")
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog", name="Make a key")
     expect(dialog.get_by_label("Name")).to_be_focused()
@@ -162,6 +166,7 @@ def test_all_by_the_keyboard(open_page: Open, cloud: Cloud) -> None:
     expect(opener).to_be_focused()
 
 
+@pytest.mark.console_tells("400 (Bad Request)")
 def test_a_login_to_a_registry_is_added_replaced_and_removed(open_page: Open, cloud: Cloud) -> None:
     page = open_page("/dashboard/settings/registries")
     expect(page.get_by_text("No login to a registry.")).to_be_visible()
@@ -176,8 +181,13 @@ def test_a_login_to_a_registry_is_added_replaced_and_removed(open_page: Open, cl
         dialog.get_by_label("Project").fill("red")
         dialog.get_by_role("button", name="Add it").click()
 
-    add("https://ghcr.io/x", "ada")
-    expect(page.get_by_role("alert")).to_contain_text("is no registry")
+    page.get_by_role("button", name="Add a login").click()
+    page.get_by_role("dialog").get_by_label("Registry").fill("https://ghcr.io/x")
+    expect(page.get_by_role("dialog")).to_contain_text("without https:// and path")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Add it")).to_be_disabled()
+    page.keyboard.press("Escape")
+    add("draas.internal", "ada")
+    expect(page.get_by_role("alert")).to_contain_text("the cluster's own registry")
     page.keyboard.press("Escape")
     add("registry.example:5000", "ada")
     expect(row(page, "registry.example:5000")).to_contain_text("ada")
@@ -195,6 +205,7 @@ def test_a_login_to_a_registry_is_added_replaced_and_removed(open_page: Open, cl
     assert cloud.call("GET", "/api/registries")["total"] == 0
 
 
+@pytest.mark.console_tells("400 (Bad Request)")
 def test_a_certificate_is_added_and_removed(open_page: Open, cloud: Cloud, tmp_path: Path) -> None:
     chain, key = TestAuthority().sign("shop.example.org")
     page = open_page("/dashboard/settings/certificates")
@@ -235,7 +246,9 @@ def test_a_link_signs_another_browser_in_once(open_page: Open, browser: Browser,
     page = open_page("/dashboard/settings")
     page.get_by_role("button", name="Sign in elsewhere…").click()
     page.get_by_role("button", name="Make a link").click()
-    link = page.get_by_role("dialog").locator(".copy-line code").first.inner_text()
+    shown = page.get_by_role("dialog").locator(".copy-line code").first
+    expect(shown).to_contain_text("#token=")
+    link = shown.inner_text()
     assert link.startswith(f"{cloud.url}/sign-in#token=")
     other = browser.new_context()
     phone = other.new_page()
@@ -276,7 +289,7 @@ def test_nobody_is_offered_what_would_be_refused(open_page: Open, cloud: Cloud, 
     page.goto("/dashboard/settings")
     tabs = page.get_by_role("navigation", name="Settings").get_by_role("link")
     expect(tabs).to_have_text(["About", "Registries"] if project else ["About", "Registries", "Certificates"])
-    expect(page.get_by_text("Data folder")).to_have_count(0)
+    expect(page.get_by_text("Data folder", exact=True)).to_have_count(0)
     page.goto("/dashboard/settings/keys?new=true")
     expect(page.get_by_text("Your key does not open this.")).to_be_visible()
     expect(page.get_by_role("button", name="Make a key")).to_have_count(0)
@@ -302,6 +315,7 @@ def test_nobody_is_offered_what_would_be_refused(open_page: Open, cloud: Cloud, 
     cloud.call("DELETE", f"/api/keys/{made['id']}")
 
 
+@pytest.mark.console_tells("401 (Unauthorized)")
 def test_whoever_signs_in_with_a_revoked_key_is_led_out(open_page: Open, cloud: Cloud) -> None:
     spare = make(cloud, "admin", name="spare admin")
     page = signed_in_with(open_page("/dashboard/sign-in", signed_out=True), spare["key"])
@@ -330,6 +344,7 @@ def test_labels_of_a_machine_are_changed(open_page: Open, cloud: Cloud) -> None:
     assert cloud.call("GET", "/api/nodes/node-1")["labels"] == {"disk": "nvme", "zone": "a"}
 
 
+@pytest.mark.console_tells("404 (Not Found)")  # the page reads the machine once more on its way to the others
 def test_a_machine_is_removed_and_its_key_ends(open_page: Open, cloud: Cloud, tmp_path: Path) -> None:
     token = cloud.call("POST", "/api/join-tokens", {})["token"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAAS_")}
@@ -380,6 +395,6 @@ def test_everybody_can_use_them(open_page: Open, cloud: Cloud, axe: str, scheme:
     page.get_by_role("button", name="Make it").click()
     expect(page.locator(".secret")).to_be_visible()
     found += violations(page, axe, "secret")
-    assert found == []
+    assert "\n".join(found) == ""
     cloud.call("DELETE", f"/api/keys/{made['id']}")
     cloud.call("DELETE", "/api/registries/registry.example:5000")

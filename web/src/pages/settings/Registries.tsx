@@ -17,7 +17,7 @@ import { Answer, EmptyState, ErrorPanel } from '../../ui/states';
 import { TimeAgo } from '../../ui/TimeAgo';
 import { Frame } from './Frame';
 import { registriesRoute } from './route';
-import { faultsBy } from './words';
+import { faultsBy, hostFault } from './words';
 
 type Login = Schemas['RegistryView'];
 
@@ -140,7 +140,8 @@ function Add({ onAdded }: { onAdded: () => void }) {
     event.preventDefault();
     add.mutate(undefined);
   };
-  const isWhole = form.host.trim() !== '' && form.username.trim() !== '' && form.password !== '';
+  const fault = hostFault(form.host);
+  const isWhole = fault === '' && form.host.trim() !== '' && form.username.trim() !== '' && form.password !== '';
   return (
     <form onSubmit={submit} noValidate autoComplete="off">
       <Stack gap="md">
@@ -151,6 +152,7 @@ function Add({ onAdded }: { onAdded: () => void }) {
           data-autofocus
           spellCheck={false}
           {...text('host')}
+          error={fault || told.host}
         />
         <TextInput
           label="User"

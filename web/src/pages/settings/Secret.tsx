@@ -9,7 +9,13 @@ export function Secret({ secret, onDone }: { secret: string; onDone: () => void 
   const url = useQuery(sessionQuery).data?.url ?? '';
   return (
     <Stack gap="md">
-      <Alert color="orange" variant="light" icon={<Icon name="alert" />} title="Copy it now">
+      <Alert
+        color="orange"
+        variant="light"
+        icon={<Icon name="alert" />}
+        title="Copy it now"
+        styles={{ title: { color: 'var(--wait)' } }} // orange on orange is too pale for some
+      >
         It is not kept anywhere and cannot be shown again.
       </Alert>
       <div className="secret" role="group" aria-label="The key">

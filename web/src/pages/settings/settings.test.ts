@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { may } from '../../ui/may';
 import { TABS } from './tabs';
-import { expiry, faultsBy, type Key, keptBy, keyBody, keyCommand, nameOf } from './words';
+import { expiry, faultsBy, hostFault, type Key, keptBy, keyBody, keyCommand, nameOf } from './words';
 
 const NOW = Date.parse('2026-01-10T00:00:00Z');
 const key = (fields: Partial<Key>): Key => ({
@@ -39,6 +39,12 @@ test('the form is the command and the request', () => {
   expect(keyCommand(form)).toBe("draas keys make --role deployer --name 'ada'\\''s laptop' --project red --ttl 30d");
   expect(keyBody(form)).toEqual({ name: "ada's laptop", role: 'deployer', project: 'red', ttl_s: 2_592_000 });
   expect(keyBody({ name: '', role: 'viewer', project: ' ', ttl: '' })).toMatchObject({ project: null, ttl_s: null });
+});
+
+test('a registry is a host', () => {
+  for (const host of ['docker.io', 'registry.example:5000', '[::1]:5000', '']) expect(hostFault(host)).toBe('');
+  for (const host of ['https://ghcr.io', 'ghcr.io/ada', 'a b.example', 'me@ghcr.io'])
+    expect(hostFault(host)).not.toBe('');
 });
 
 test('faults are told at their field', () => {

@@ -70,6 +70,10 @@ export function keyCommand(form: KeyForm): string {
   return words.join(' ');
 }
 
+/** What keeps a text from being a registry's name: it stands in a path, where a slash would lead elsewhere. */
+export const hostFault = (host: string): string =>
+  /[/?#@\s]/.test(host.trim()) ? 'Give HOST or HOST:PORT as image names have it, without https:// and path.' : '';
+
 /** What the API found wrong with the fields of a form, by the field's name. */
 export function faultsBy(faults: readonly { path: string; message: string }[]): Record<string, string> {
   return Object.fromEntries(faults.map((fault) => [fault.path.split(/[.[]/)[0] ?? '', fault.message]));
