@@ -16,6 +16,7 @@ from draas.model.errors import TooOften, Unauthenticated
 
 BURST, REFILL_S = 20, 3.0  # 20 at once, and 20 a minute
 MAX_BUCKETS = 10_000  # the longest without a failure are forgotten first
+_TOO_MANY = "this address has sent too many wrong keys"
 
 
 def after_failure(full_at: float, now: float) -> float:
@@ -36,17 +37,17 @@ class Attempts:
         self._full_at: OrderedDict[tuple[str, bool], float] = OrderedDict()
         self.wrong, self.refused = 0, 0  # since the start: told that they are wrong, told to wait
 
-    def check(self, address: str, *, is_made: bool) -> None:
+    def check(self, address: str, told: str = _TOO_MANY, *, is_made: bool) -> None:
         """Raises TooOften where `address` has to wait. `is_made`: whether what was given looks like a secret of ours."""
         left_s = wait_s(self._full_at.get((network_of(address), is_made), 0.0), self._monotonic())
         if left_s > 0:
             self.refused += 1
-            told = "this address has sent too many wrong keys: try again in"
-            raise TooOften(f"{told} {max(1.0, left_s):.0f} s", retry_after_s=left_s)
+            raise TooOften(f"{told}: try again in {max(1.0, left_s):.0f} s", retry_after_s=left_s)
 
     def refuse(self, address: str, told: str, *, is_made: bool) -> Unauthenticated:
         """The error for what is wrong, counted. Raises TooOften where `address` has to wait."""
-        self.check(address, is_made=is_made)
+        # Of a secret of ours it may be said that it is wrong: a right one would have been let in.
+        self.check(address, f"{told}; {_TOO_MANY}" if is_made else _TOO_MANY, is_made=is_made)
         bucket = (network_of(address), is_made)
         self._full_at[bucket] = after_failure(self._full_at.get(bucket, 0.0), self._monotonic())
         self._full_at.move_to_end(bucket)
