@@ -10,6 +10,8 @@ import { bytes, cores, count } from '../../lib/amounts';
 import { commandText } from '../../lib/shell';
 import { useAct } from '../../ui/act';
 import { CopyId } from '../../ui/Copy';
+import { RangeSwitch } from '../../ui/charts/RangeSwitch';
+import { rangeOf } from '../../ui/charts/ranges';
 import { Icon } from '../../ui/icons';
 import { Meter } from '../../ui/Meter';
 import { useMay } from '../../ui/may';
@@ -23,7 +25,7 @@ import { useReplicasOn } from './replicas';
 import { machineRoute } from './route';
 import { troublesOf } from './trouble';
 
-const Charts = lazy(() => import('./Charts'));
+const MachineCharts = lazy(() => import('./MachineCharts'));
 const MIB = 1024 * 1024;
 const IMAGES_SHOWN = 20;
 
@@ -99,11 +101,7 @@ function Parts({ machine }: { machine: Machine }) {
           />
         </Section>
       </div>
-      <Section title="The last hour">
-        <Suspense fallback={<Loading rows={3} />}>
-          <Charts id={machine.id} machine={machine} />
-        </Suspense>
-      </Section>
+      <Load machine={machine} />
       <Running machine={machine} />
       <div className="columns">
         <Section title="Runtimes">
@@ -138,6 +136,26 @@ function Parts({ machine }: { machine: Machine }) {
         )}
       </Section>
     </>
+  );
+}
+
+function Load({ machine }: { machine: Machine }) {
+  const range = rangeOf(machineRoute.useSearch().range);
+  const navigate = machineRoute.useNavigate();
+  return (
+    <Section
+      title="Over time"
+      beside={
+        <RangeSwitch
+          range={range}
+          onChange={(key) => void navigate({ search: { range: key }, replace: true, resetScroll: false })}
+        />
+      }
+    >
+      <Suspense fallback={<Loading rows={3} />}>
+        <MachineCharts machine={machine} range={range} />
+      </Suspense>
+    </Section>
   );
 }
 
