@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 from starlette.websockets import WebSocket
 
 import draas
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.addresses import is_loopback
 from draas.lib.disk import Disk, disk_of
 from draas.lib.ids import digest
@@ -39,6 +38,7 @@ from draas.server.loops.control import ControlLoop
 from draas.server.loops.disks import Disks
 from draas.server.loops.domains import Domains
 from draas.server.loops.keeping import Keeping
+from draas.server.loops.sampling import Sampling
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.server.services.own_disk import OwnDisk
@@ -52,8 +52,6 @@ from draas.wire.link import CLOSE_KEY
 if TYPE_CHECKING:
     from draas.server.acme.client import AcmeClient
     from draas.server.tls import Certificates
-
-log = structlog.get_logger(__name__)
 
 SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
@@ -110,6 +108,10 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(collection.run(), "collection")
             tasks.spawn(_disks(loop, disk).run(), "disks")
             tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
+            sampling = Sampling(
+                loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now)
+            )
+            tasks.spawn(sampling.run(), "sampling")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:

@@ -7,14 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext, suppress
 
 import aiohttp
-import structlog
 from aiohttp import web
 
 from draas.agent.images.passing import answered_headers, asked_headers, opens, status_of_target
 from draas.agent.images.upstream import BUFFER_BYTES, Away, Upstream
+from draas.lib import log
 from draas.model.login import Login
-
-log = structlog.get_logger(__name__)
 
 CLOSE_S = 1.0
 TURN_S = 60.0
