@@ -30,6 +30,7 @@ export const keys = {
   build: (id: string) => ['builds', 'one', id] as const,
   buildExplain: (id: string) => ['builds', 'one', id, 'explain'] as const,
   certificates: ['certificates'] as const,
+  about: ['about'] as const,
 };
 
 export const sessionQuery = queryOptions({
@@ -108,6 +109,19 @@ export const buildExplainQuery = (id: string) =>
 export const certificatesQuery = queryOptions({
   queryKey: keys.certificates,
   queryFn: () => take(api.GET('/api/certificates')),
+});
+
+export const aboutQuery = queryOptions({
+  queryKey: keys.about,
+  queryFn: () => take(api.GET('/api/about')),
+  staleTime: 10 * 60_000, // only a restart changes it
+});
+
+export const keysQuery = queryOptions({ queryKey: keys.allKeys, queryFn: () => take(api.GET('/api/keys')) });
+
+export const registriesQuery = queryOptions({
+  queryKey: keys.registries,
+  queryFn: () => take(api.GET('/api/registries')),
 });
 
 export const jobQuery = (id: string) =>
