@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 from starlette.websockets import WebSocket
 
 import draas
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.addresses import is_loopback
 from draas.lib.disk import Disk, disk_of
 from draas.lib.ids import digest
@@ -30,6 +29,7 @@ from draas.model.plan import Plan
 from draas.server.access import authenticate_node, check_open, first_admin_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
+from draas.server.api.guard import api_of, caller_of
 from draas.server.config import ServerConfig
 from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
@@ -39,6 +39,7 @@ from draas.server.loops.control import ControlLoop
 from draas.server.loops.disks import Disks
 from draas.server.loops.domains import Domains
 from draas.server.loops.keeping import Keeping
+from draas.server.loops.sampling import Sampling
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.server.services.own_disk import OwnDisk
@@ -52,8 +53,6 @@ from draas.wire.link import CLOSE_KEY
 if TYPE_CHECKING:
     from draas.server.acme.client import AcmeClient
     from draas.server.tls import Certificates
-
-log = structlog.get_logger(__name__)
 
 SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
@@ -110,6 +109,10 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             tasks.spawn(collection.run(), "collection")
             tasks.spawn(_disks(loop, disk).run(), "disks")
             tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
+            sampling = Sampling(
+                loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now)
+            )
+            tasks.spawn(sampling.run(), "sampling")
             domains = Domains(loop)
             tasks.spawn(domains.run(), "domains")
             if client is not None:
@@ -125,6 +128,11 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
                 ca_pem=certificates.ca_pem if certificates else "",
                 fingerprint=certificates.fingerprint if certificates else "",
                 apps_domain=config.policy.apps_domain,
+                started_at=clock.now(),
+                acme=config.acme.directory if config.acme is not None else None,
+                docker_hub=config.docker_hub,
+                blobs=config.bucket.url if config.bucket is not None else "files",
+                data_dir=str(config.data_dir),
             )
             server = _server(
                 create_app(loop, app_config, _link(loop, hub), images, collection, disk), config, certificates
@@ -178,7 +186,7 @@ def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]
 
     async def link(websocket: WebSocket) -> None:
         try:
-            key = authenticate_node(loop, websocket.headers)
+            key = authenticate_node(loop, caller_of(websocket), api_of(websocket).attempts)
         except DraasError as error:
             await websocket.accept()
             await websocket.close(CLOSE_KEY, error.detail[:120])
@@ -200,6 +208,8 @@ def _server(app: object, config: ServerConfig, certificates: "Certificates | Non
         ws_per_message_deflate=False,
         ws_max_size=16 * 1024 * 1024,
         ws_ping_interval=None,
+        proxy_headers=bool(config.trusted_proxies),  # else whoever asks could say who they are
+        forwarded_allow_ips=list(config.trusted_proxies),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
         server_header=False,

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
-import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,8 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from draas.lib import log
 from draas.server.access import ROUTES
 from draas.server.api import (
+    about,
     app_logs,
     app_watch,
     apps,
@@ -33,6 +34,7 @@ from draas.server.api import (
     nodes,
     registries,
     session,
+    sign_in_links,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
@@ -48,7 +50,6 @@ from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
 from draas.server.web.routes import BUILT, web_routes
 
-log = structlog.get_logger(__name__)
 NOUNS = (
     health,
     jobs,
@@ -66,6 +67,8 @@ NOUNS = (
     images,
     metrics,
     session,
+    sign_in_links,
+    about,
     describe,
 )
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each
@@ -157,5 +160,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
-    log.error("request failed", method=request.method, path=request.url.path[:256], exc_info=error)
+    log.error("request failed", method=request.method, path=request.url.path[:256], cause=error)
     return problem(500, "a defect in DRaaS: the controller's log has the details")
