@@ -9,15 +9,13 @@
     return answer;
   };
   globalThis.draasAnswers = answers;
-  ask('/api/session')
-    .then((answer) => answer.clone().json())
-    .then((session) => {
-      if (!session.signed_in) return;
-      for (const noun of ['nodes', 'apps']) ask(`/api/${noun}`);
-      for (const state of ['waiting', 'queued', 'running', 'failed', 'succeeded'])
-        ask(`/api/jobs?state=${state}&limit=1`);
-    })
-    .catch(() => undefined);
+  ask('/api/session');
+  // All at once: on a slow CPU the answer to one is not seen before the scripts have run.
+  if (document.querySelector('meta[name="draas-session"]').content === 'sent') {
+    for (const noun of ['nodes', 'apps']) ask(`/api/${noun}`);
+    for (const state of ['waiting', 'queued', 'running', 'failed', 'succeeded'])
+      ask(`/api/jobs?state=${state}&limit=1`);
+  }
 
   // The colour scheme that was chosen here before, so that no page flashes.
   let chosen = null;
