@@ -1,1 +1,0 @@
-import{Yt as e,zn as t}from"./index-DGdYX5Uo.js";var n=t();function r({name:t}){return(0,n.jsx)(e,{to:`/machines/$name`,params:{name:t},children:t})}export{r as t};

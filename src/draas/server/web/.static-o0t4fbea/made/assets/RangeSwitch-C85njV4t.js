@@ -1,1 +1,0 @@
-import{t as e}from"./SegmentedControl-CADkxH0E.js";import{kt as t,zn as n}from"./index-DGdYX5Uo.js";var r=n(),i=t.map(e=>({value:e.key,label:e.label}));function a({range:t,onChange:n}){return(0,r.jsx)(e,{size:`xs`,"aria-label":`How far back`,data:i,value:t.key,onChange:e=>n(e)})}export{a as t};

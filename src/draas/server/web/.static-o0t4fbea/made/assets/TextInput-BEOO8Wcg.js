@@ -1,1 +1,0 @@
-import{Ln as e,jn as t,zn as n}from"./index-DGdYX5Uo.js";import{t as r}from"./InputBase-_wVyuPq_.js";var i=n(),a=t(t=>{let n=e([`Input`,`InputWrapper`,`TextInput`],null,t);return(0,i.jsx)(r,{component:`input`,...n,__staticSelector:`TextInput`})});a.classes=r.classes,a.displayName=`@mantine/core/TextInput`;export{a as t};

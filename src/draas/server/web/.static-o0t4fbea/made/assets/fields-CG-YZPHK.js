@@ -1,3 +1,0 @@
-var e=e=>e.split(`
-`).map(e=>e.trim()).filter(Boolean);function t(t){let n={},r;for(let i of e(t)){let e=i.indexOf(`=`);e<1?r=`"${i}" is not NAME=VALUE.`:n[i.slice(0,e)]=i.slice(e+1)}return r===void 0?{pairs:n}:{pairs:n,fault:r}}var n=e=>Object.entries(e).map(([e,t])=>`${e}=${t}`).join(`
-`);function r(e){if(e.trim()===``)return;let t=Number(e.trim());return Number.isFinite(t)?t:null}export{t as i,e as n,r,n as t};

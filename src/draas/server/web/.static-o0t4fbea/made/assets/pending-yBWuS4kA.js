@@ -1,1 +1,0 @@
-var e=e=>`draas.deploy.${e}`;function t(t,r){try{sessionStorage.setItem(e(t),JSON.stringify(r))}catch{}n.set(t,r)}var n=new Map;function r(t){try{let n=sessionStorage.getItem(e(t));if(n!==null)return JSON.parse(n)}catch{}return n.get(t)??null}function i(t){n.delete(t);try{sessionStorage.removeItem(e(t))}catch{}}export{t as n,r,i as t};

@@ -1,1 +1,0 @@
-var e=[{to:`/settings`,label:`About`,needs:`view`},{to:`/settings/keys`,label:`Keys`,needs:`administer`},{to:`/settings/registries`,label:`Registries`,needs:`view`},{to:`/settings/certificates`,label:`Certificates`,needs:`oversee`}];export{e as t};
