@@ -163,7 +163,7 @@ export const onNodeQuery = (name: string) =>
     queryFn: () => take(api.GET('/api/jobs', { params: { query: { node: name, state: 'running', limit: 100 } } })),
   });
 
-const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
+export const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
 export type Counts = Record<(typeof COUNTED)[number], number>;
 
 /** How many jobs are in each of the states that the overview speaks of. */
