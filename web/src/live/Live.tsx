@@ -3,10 +3,13 @@ import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import type { EventView } from '../api/client';
 import { keys } from '../api/queries';
+import { paced } from '../lib/paced';
 import { type Connection, follow } from './follow';
 import { distinct, type Key, staleBy } from './stale';
 
 const EVERY_MS = 250; // at most so often is anything read again, however many events come
+const LONGEST_READ_MS = 5000; // one answer that does not come does not keep the others
+const TOLD_EVERY_MS = 100; // at most so often are new events drawn
 const HIDDEN_MS = 60_000; // browsers allow six connections to a host: a page that nobody sees gives its own back
 const KEPT = 200;
 
@@ -31,8 +34,8 @@ export function useEvents(listener: Listener): void {
   useEffect(() => listen((events) => latest.current(events)), [listen]);
 }
 
-/** `since`: events after this number are told. */
-export function Live({ since, children }: { since: number; children: ReactNode }) {
+/** `since`: events after this number are told. `known`: those up to this are in what has been read. */
+export function Live({ since, known, children }: { since: number; known: number; children: ReactNode }) {
   const client = useQueryClient();
   const [connection, setConnection] = useState<Connection>('connecting');
   const [recent, setRecent] = useState<EventView[]>([]);
@@ -41,20 +44,18 @@ export function Live({ since, children }: { since: number; children: ReactNode }
 
   useEffect(() => {
     let wasCut = false;
-    let waiting: Key[] = [];
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let lastFlush = 0;
-
-    const flush = () => {
-      timer = undefined;
-      lastFlush = performance.now();
-      const stale = distinct(waiting);
-      waiting = [];
-      for (const queryKey of stale) void client.invalidateQueries({ queryKey });
-    };
-    const soon = () => {
-      timer ??= setTimeout(flush, Math.max(0, EVERY_MS - (performance.now() - lastFlush)));
-    };
+    let stale: Key[] = [];
+    let untold: EventView[] = [];
+    const reading = paced(EVERY_MS, () => {
+      const reads = distinct(stale).map((queryKey) => client.invalidateQueries({ queryKey }));
+      stale = [];
+      return Promise.race([Promise.all(reads), new Promise((resolve) => setTimeout(resolve, LONGEST_READ_MS))]);
+    });
+    const telling = paced(TOLD_EVERY_MS, () => {
+      const events = untold.toReversed();
+      untold = [];
+      setRecent((before) => [...events, ...before].slice(0, KEPT));
+    });
     const begin = () =>
       follow(`/api/events?since=${last.current}`, {
         onConnection: (now) => {
@@ -69,9 +70,11 @@ export function Live({ since, children }: { since: number; children: ReactNode }
         onFrames: (frames) => {
           const events = frames.map((frame) => JSON.parse(frame.data) as EventView);
           last.current = events.at(-1)?.number ?? last.current;
-          waiting.push(...events.flatMap(staleBy));
-          soon();
-          setRecent((before) => [...events.toReversed(), ...before].slice(0, KEPT));
+          const fresh = events.filter((event) => event.number > known);
+          stale.push(...fresh.flatMap(staleBy));
+          if (fresh.length > 0) reading.ask();
+          untold.push(...events);
+          telling.ask();
           for (const listener of listeners.current) listener(events);
         },
       });
@@ -97,10 +100,11 @@ export function Live({ since, children }: { since: number; children: ReactNode }
     return () => {
       document.removeEventListener('visibilitychange', onVisibility);
       clearTimeout(hiding);
-      clearTimeout(timer);
+      reading.stop();
+      telling.stop();
       stop();
     };
-  }, [client]);
+  }, [client, known]);
 
   const listen = useCallback((listener: Listener) => {
     listeners.current.add(listener);
