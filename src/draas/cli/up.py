@@ -42,8 +42,8 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
 
     config = server_config(given)
     if (url := await answering(config)) is not None:
-        click.echo(f"DRaaS runs already at {url}; another one beside it: --listen and --data-dir")
-        click.echo(f"A link that signs in to its dashboard: {program()} dashboard")
+        link = f"a link to its dashboard: {program()} dashboard"
+        click.echo(f"DRaaS runs already at {url}; {link}; another one beside it: --listen and --data-dir")
         return
     ensure_folder(config.data_dir)
     outcome = await ensure_engine(say)
