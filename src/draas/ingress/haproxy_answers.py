@@ -4,7 +4,7 @@ import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from draas.ingress.haproxy_slots import Slot, Slots, backend_name, slot_name
+from draas.ingress.haproxy_slots import Slot, Slots, backend_name, last_name, slot_name
 from draas.model.route import AppRoute, Counters
 
 MAINTENANCE_BITS = 0x01 | 0x02 | 0x04 | 0x20  # srv_admin_state: any way of being in maintenance
@@ -33,7 +33,7 @@ def read_stats(text: str) -> list[Stat]:
             errors=int(row.get("hrsp_5xx") or 0),
         )
         for row in rows
-        if row.get("svname") and row["pxname"].startswith("app_")
+        if row.get("svname") and row["pxname"].startswith((backend_name(""), last_name("")))
     ]
 
 
@@ -97,7 +97,7 @@ class Sums:
                 self._ended[app] = (before[0] + requests, before[1] + errors)
         self._open = {}
         for pid, stats in seen.items():
-            totals = [stat for stat in stats if stat.server == "BACKEND"]
+            totals = [stat for stat in stats if stat.server == "BACKEND" and stat.backend.startswith("app_")]
             self._workers[pid] = {stat.backend.removeprefix("app_"): (stat.requests, stat.errors) for stat in totals}
             for stat in totals:
                 app = stat.backend.removeprefix("app_")
