@@ -44,6 +44,7 @@ CHECKS: dict[str, tuple[Callable[[], bool], str]] = {
     "pebble": (lambda: found("pebble") and found("pebble-challtestsrv"), "needs the package pebble"),
     "skopeo": (lambda: found("skopeo"), "needs the package skopeo"),
     "docker-registry": (lambda: found("docker-registry"), "needs the package docker-registry"),
+    "loop": (lambda: found("mkfs.ext4") and works("losetup", "-f"), "needs loop devices and the package e2fsprogs"),
     "git": (lambda: found("git"), "needs the package git"),
     "debian": (lambda: Path("/etc/debian_version").exists(), "needs Debian or Ubuntu"),
 }

@@ -8,27 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from logging_forever import LARGE, SMALL, content
+from logging_forever import LARGE, SMALL, content, read_both, read_bytes
 
-from draas.model.allocation import AllocationId
 from draas.store.log_files import LogFiles
-from draas.store.logs import Query
 from draas.store.store import StoreFailure
 from draas.wire.link import LogChunk
 from draas.wire.records import Stream, pack
-
-
-async def read_bytes(store: LogFiles, id: AllocationId) -> bytes:
-    lines = [line async for some in store.read(id, Query()) for line in some]
-    return b"".join(line.data if line.partial else line.data + b"\n" for line in lines)
-
-
-async def read_both(folder: Path) -> dict[AllocationId, bytes]:
-    store = LogFiles(folder)
-    found = {id: await read_bytes(store, id) for id in (SMALL, LARGE)}
-    assert await store.ends([SMALL, LARGE]) == {id: len(data) for id, data in found.items()}
-    await store.close()
-    return found
 
 
 @pytest.mark.parametrize("acknowledged", [1, 4, 20])

@@ -22,7 +22,7 @@ ENDED = ("succeeded", "failed", "cancelled", "skipped")
 
 
 class ControllerProcess:
-    """Listens on `host` over TLS, keeps everything in `folder`. `program` is what is run instead of `python -m draas`."""
+    """Listens on `host`, over TLS unless that is loopback, keeps everything in `folder`. `program` is what is run instead of `python -m draas`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ControllerProcess:
         self.log = folder.parent / f"{folder.name}.log"
         self._program = list(program)
         self._env = dict(env or {})
-        self._popen: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self._loop = BackgroundLoop()
         self._client: Client | None = None
         self._config = folder.parent / f"{folder.name}.toml"
@@ -45,7 +45,8 @@ class ControllerProcess:
         self._config.write_text("\n".join(["[policy]", *lines, ""]))
         with socket.create_server((host, 0)) as probe:
             self._listen = f"{host}:{probe.getsockname()[1]}"
-        self.url = f"https://{self._listen}"
+        self._tls = not host.startswith("127.")
+        self.url = f"{'https' if self._tls else 'http'}://{self._listen}"
 
     # --- its life ---
 
@@ -59,14 +60,14 @@ class ControllerProcess:
         words = ["server", "--listen", self._listen, "--data-dir", str(self.folder), "--config", str(self._config)]
         environment = {**os.environ, "DRAAS_ADMIN_KEY": ADMIN_KEY, **self._env, **(env or {})}
         with self.log.open("ab") as out:
-            self._popen = subprocess.Popen(
+            self.process = subprocess.Popen(
                 [*self._program, *words], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment
             )
 
     def _answers(self) -> bool:
-        assert self._popen is not None
-        if self._popen.poll() is not None:
-            raise RuntimeError(f"the controller ended with {self._popen.returncode}: {end_of(self.log)}")
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the controller ended with {self.process.returncode}: {end_of(self.log)}")
         try:
             self.call(lambda client: client.health(), patience_s=0)
         except DraasError:
@@ -74,25 +75,25 @@ class ControllerProcess:
         return True
 
     def running(self) -> bool:
-        return self._popen is not None and self._popen.poll() is None
+        return self.process is not None and self.process.poll() is None
 
     def wait_ended(self, timeout_s: float = STOP_TIMEOUT_S) -> int:
         """Its exit code. Raises subprocess.TimeoutExpired."""
-        assert self._popen is not None
-        return self._popen.wait(timeout_s)
+        assert self.process is not None
+        return self.process.wait(timeout_s)
 
     def kill(self) -> None:
         """SIGKILL."""
-        assert self._popen is not None
-        self._popen.kill()
-        self._popen.wait()
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
 
     def close(self) -> None:
         """Stop it in order, and let go of everything; its folder is removed."""
-        if self._popen is not None and self._popen.poll() is None:
-            self._popen.terminate()
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
             try:
-                self._popen.wait(STOP_TIMEOUT_S)
+                self.process.wait(STOP_TIMEOUT_S)
             except subprocess.TimeoutExpired:
                 self.kill()
         if self._client is not None:
@@ -105,7 +106,8 @@ class ControllerProcess:
     @property
     def settings(self) -> Settings:
         """For a client with the admin's key."""
-        return Settings(url=self.url, key=ADMIN_KEY, ca=self.folder / "controller" / "tls" / "ca.pem")
+        ca = self.folder / "controller" / "tls" / "ca.pem" if self._tls else None
+        return Settings(url=self.url, key=ADMIN_KEY, ca=ca)
 
     def call(self, work: Callable[[Client], Any], patience_s: float = 10.0) -> Any:
         """The answer to what `work` asks. Raises DraasError."""
