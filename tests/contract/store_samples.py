@@ -137,6 +137,8 @@ FULL_NODE = Node(
         disk_used_bytes=3,
         disk_total_bytes=4,
         load_1m=0.5,
+        received_bytes_per_s=6.5,
+        sent_bytes_per_s=7.5,
     ),
     labels={"zone": "b"},
     drain=True,

@@ -8,7 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from draas.lib import clock
 from draas.model.allocation import AllocationState, Cause
+from draas.model.sample import NOT_KNOWN, AppSample
 from draas.server.api.config import ApiConfig
 from draas.testing.api import Served, make_node, put_key, serve_api
 from draas.wire.records import Stream
@@ -503,3 +505,39 @@ async def test_a_made_up_position_is_refused(served: Served) -> None:
     await put(served)
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "x"}
     assert (await ask(served, "GET", "/api/apps/shop/logs", **headers))[0] == 400
+
+
+# --- what an app did ---
+
+
+async def test_what_an_app_did_is_told_in_steps(served: Served) -> None:
+    _, made = await put(served)
+    empty = await ask(served, "GET", "/api/apps/shop/metrics")
+    assert empty == (200, {"items": [], "step_s": 10, "next": None, "total": 0})
+    history, end = served.controller.history, clock.steady() // 60 * 60
+    busy = AppSample(20.0, 0.5, 1.5, 0.25, 2.0**20, 1, 2)
+    history.note(made["id"], busy, end - 60)
+    history.note(made["id"], AppSample(0.0, 0.0, 0.0, NOT_KNOWN, NOT_KNOWN, 2, 2), end - 50)
+    status, told = await ask(served, "GET", "/api/apps/shop/metrics")
+    assert (status, told["step_s"]) == (200, 10)
+    assert told["items"] == [
+        {
+            "at": clock.rfc3339(end - 60), "requests_per_s": 20.0, "errors_per_s": 0.5, "latency_ms": 75.0, "cpu_cores": 0.25,
+            "memory_bytes": 2**20, "replicas_ready": 1, "replicas_wanted": 2,
+        },
+        {
+            "at": clock.rfc3339(end - 50), "requests_per_s": 0.0, "errors_per_s": 0.0, "latency_ms": None, "cpu_cores": None,
+            "memory_bytes": None, "replicas_ready": 2, "replicas_wanted": 2,
+        },
+    ]  # fmt: skip
+    _, told = await ask(served, "GET", "/api/apps/shop/metrics?since=7d&step=60")
+    assert (told["step_s"], [one["latency_ms"] for one in told["items"]]) == (900, [75.0])
+
+
+async def test_what_an_app_did_is_for_its_project(served: Served) -> None:
+    await put(served)
+    key = await put_key(served.controller, "viewer", project="other")
+    assert (await ask(served, "GET", "/api/apps/shop/metrics", key=key))[0] == 404
+    assert (await ask(served, "GET", "/api/apps/none/metrics"))[0] == 404
+    status, problem = await ask(served, "GET", "/api/apps/shop/metrics?since=soon")
+    assert (status, problem["errors"][0]["path"]) == (400, "since")

@@ -1,6 +1,7 @@
 """Nodes, joining, keys, metrics and the description, over HTTP."""
 
 import re
+from dataclasses import replace
 
 import aiohttp
 import pytest
@@ -8,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from draas.client.api import Client
 from draas.client.settings import Settings
-from draas.lib import ids
+from draas.lib import clock, ids
 from draas.model.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from draas.model.node import Load
 from draas.server.api.config import ApiConfig
@@ -130,7 +131,8 @@ async def test_keys_are_made_used_revoked(served: Served, client: Client) -> Non
 
 
 async def test_metrics_are_prometheus_text(served: Served, client: Client) -> None:
-    await served.controller.put_node(make_node())
+    node = make_node()
+    await served.controller.put_node(replace(node, load=Load(received_bytes_per_s=5.5)))
     await client.submit({"command": "x"})
     families = {family.name: family for family in text_string_to_metric_families(await client.metrics())}
 
@@ -142,6 +144,8 @@ async def test_metrics_are_prometheus_text(served: Served, client: Client) -> No
     assert value("draas_nodes", state="ready") == 1
     assert (value("draas_cpu_cores_total"), value("draas_cpu_cores_reserved")) == (4, 0)
     assert value("draas_node_cpu_percent", node="node-a") == 0
+    assert value("draas_node_network_received_bytes_per_s", node="node-a") == 5.5
+    assert families["draas_node_network_sent_bytes_per_s"].samples == []  # not measured
     assert value("draas_queue_length") == 1
 
 
@@ -163,25 +167,29 @@ async def test_a_node_has_a_history_of_its_load(served: Served, client: Client) 
     node = make_node()
     await served.controller.put_node(node)
     headers = {"Authorization": f"Bearer {served.secrets['viewer']}"}
-    begin = 1_700_000_000.0
+    end = clock.steady() // 100 * 100
+    begin = end - 4_000
     for second in range(0, 4_000, 5):
-        served.controller.history.note(
-            node.id, Load(cpu_percent=second % 100, memory_used_bytes=second), begin + second
-        )
+        load = Load(cpu_percent=second % 100, memory_used_bytes=second, received_bytes_per_s=2.0 * second)
+        served.controller.history.note_load(node.id, load, begin + second)
     async with aiohttp.ClientSession(served.url, headers=headers) as session:
 
         async def ask(**query: str) -> dict:
             async with session.get("/api/nodes/node-a/metrics", params=query) as response:
                 return await response.json()
 
-        whole = await ask()
-        assert whole["total"] == len(whole["items"]) == 360  # an hour, every 10 s
-        assert whole["items"][-1] == {
-            "at": "2023-11-14T23:19:50.000Z", "cpu_percent": 90.0, "memory_used_bytes": 3990, "disk_used_bytes": 0, "load_1m": 0.0,
+        hour = await ask()
+        assert 348 <= hour["total"] == len(hour["items"]) <= 360  # every 10 s, of at most an hour
+        assert hour["step_s"] == 10
+        assert hour["items"][-1] == {
+            "at": clock.rfc3339(end - 10), "cpu_percent": 92.5, "memory_used_bytes": 3992, "disk_used_bytes": 0, "load_1m": 0.0,
+            "received_bytes_per_s": 7985.0, "sent_bytes_per_s": None,
         }  # fmt: skip
-        minutes = await ask(step="100", since=str(int(begin + 3_800)))
-        assert [item["memory_used_bytes"] for item in minutes["items"]] == [3845, 3945]
-        assert (await ask(since="1m"))["items"] == []
+        means = await ask(step="100", since=str(int(begin + 3_800)))
+        assert [item["memory_used_bytes"] for item in means["items"]] == [3848, 3948]
+        assert (await ask(since="5w"))["errors"][0]["path"] == "since"
+        assert ((await ask(since="1d"))["step_s"], (await ask(since="35d"))["step_s"]) == (60, 900)
+        assert (await ask(since=str(int(end + 5000))))["items"] == []
         assert (await ask(step="1"))["errors"][0]["path"] == "step"
         assert (await ask(since="soon"))["errors"][0]["path"] == "since"
         async with session.get("/api/nodes/node-b/metrics") as response:

@@ -71,6 +71,16 @@ async def test_requests_are_spread_and_counted(ingress: RunningIngress, one: Web
     assert counted.errors == 0
 
 
+async def test_the_time_to_the_beginning_of_answers_is_counted(ingress: RunningIngress, one: WebServer) -> None:
+    await ingress.serve(shop(one))
+    for _ in range(3):
+        await ingress.ask(SHOP, "/slow?s=0.2")
+    counted = await ingress.until(
+        lambda: ingress.counters("shop"), lambda seen: seen.requests == 3, "three are counted"
+    )
+    assert counted.answer_s > 3 * 0.15  # the server waits for 0.2 s each time
+
+
 async def test_a_path_is_matched_by_whole_segments_and_the_longest_wins(
     ingress: RunningIngress, one: WebServer, two: WebServer
 ) -> None:

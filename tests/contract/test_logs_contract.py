@@ -465,3 +465,42 @@ async def test_a_damaged_segment_is_told_and_the_rest_is_read(tmp_path: Path, da
     await store.append([chunk(A, 12 * len(line), b"next\n")])
     assert [(line.number, line.data) for line in await read(store, A, Query(after_line=24))] == [(25, b"next")]
     await store.close()
+
+
+async def test_a_follower_that_keeps_up_reads_nothing_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = LogFiles(tmp_path / "logs")
+    steps, step = 0, store._reader.step
+
+    def counted(*given: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return step(*given)
+
+    monkeypatch.setattr(store._reader, "step", counted)
+    await store.append([chunk(A, 0, b"0\n")])
+    following = store.read(A, ALL, follow=True)
+    assert [line.data for line in await anext(following)] == [b"0"]
+    for number in range(1, 10):
+        await store.append([chunk(A, 2 * number, b"%d\n" % number)])
+        assert [line.data for line in await anext(following)] == [b"%d" % number]
+    assert steps == 1
+    await store.append([chunk(A, 18, b"9\nend", last=True)])
+    assert [(line.number, line.data) async for lines in following for line in lines] == [(11, b"end")]
+    assert not store._tails
+    await store.close()
+
+
+async def test_a_follower_that_fell_behind_misses_and_doubles_nothing(tmp_path: Path) -> None:
+    store = LogFiles(tmp_path / "logs")
+    piece = b"".join(b"%09d\n" % number for number in range(30_000))
+    await store.append([chunk(A, 0, piece)])
+    following = store.read(A, ALL, follow=True)
+    got = await anext(following)  # and then it is slow
+    for number in range(1, 10):
+        await store.append([chunk(A, number * len(piece), piece)])
+    last = [chunk(A, 9 * len(piece), piece + piece[:10]), chunk(A, 10 * len(piece), piece, last=True)]
+    await store.append(last)
+    got += [line async for lines in following for line in lines]
+    assert [line.number for line in got] == list(range(1, 330_001))
+    assert b"".join(line.data + b"\n" for line in got) == piece * 11
+    await store.close()

@@ -480,3 +480,20 @@ async def test_every_filter_has_its_index_in_the_order_of_seq(
         plan = [row[3] for row in connections[0].execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert index in plan[0], (statement, plan)
         assert not [step for step in plan if "TEMP B-TREE" in step], (statement, plan)
+
+
+async def test_samples_of_a_series_are_looked_up_by_the_times_they_can_have(
+    store: SqlStore, connections: list[sqlite3.Connection]
+) -> None:
+    statements: list[str] = []
+    for connection in connections:
+        connection.set_trace_callback(statements.append)
+    await store.samples("n-1", 60, AT - 86400, AT)
+    await store.forget_samples("n-1", {60: AT - 86400})
+    for connection in connections:
+        connection.set_trace_callback(None)
+    asked = [statement for statement in statements if "samples" in statement]
+    assert len(asked) == 2
+    for statement in asked:
+        plan = [row[3] for row in connections[0].execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert any("samples USING PRIMARY KEY (step_s=? AND at=? AND series=?)" in step for step in plan), plan

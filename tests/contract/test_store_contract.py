@@ -37,9 +37,11 @@ from draas.store.store import (
     JoinToken,
     Key,
     Store,
+    StoredSample,
     StoreFailure,
     Write,
 )
+from draas.store.stored import encode_values
 
 
 class Place(Protocol):
@@ -539,3 +541,60 @@ async def test_a_long_stream(place: Place, store: Store) -> None:
     await again.commit(step(31))
     assert [job.id for job in (await again.list_jobs(JobFilter(state=JobState.RUNNING), None, 5)).items] == ["j-30"]
     await again.close()
+
+
+# --- samples ---
+
+HOUR = int(AT // 3600) * 3600
+
+
+def sample(at: int, *values: float, series: str = "n-1", step_s: int = 60) -> StoredSample:
+    return StoredSample(step_s, HOUR + at, series, encode_values(values))
+
+
+async def test_samples_are_found_by_series_step_and_time(place: Place, store: Store) -> None:
+    given = [
+        sample(0, 1.0, 2.5),
+        sample(60, 3.0, 4.0),
+        sample(0, 9.0, series="n-2"),
+        sample(0, 8.0, step_s=900),
+        sample(180, 5.0, float("nan")),
+    ]
+    await store.keep_samples(given, {})
+    await store.keep_samples([sample(60, 3.5, 4.5)], {})  # again, of the same time
+    await store.close()
+    again = place.store()
+    await again.open()
+    found = await again.samples("n-1", 60, HOUR, HOUR + 120)
+    assert [(at - HOUR, values) for at, values in found] == [(0, (1.0, 2.5)), (60, (3.5, 4.5))]
+    assert [at - HOUR for at, _ in await again.samples("n-1", 60, HOUR + 1, HOUR + 10_000)] == [60, 180]
+    assert await again.samples("n-3", 60, HOUR, HOUR + 1000) == []
+    assert await again.samples("n-1", 60, HOUR + 10, HOUR + 20) == []
+    assert [(one.at - HOUR, one.series) for one in await again.all_samples(60, HOUR, HOUR + 180)] == [
+        (0, "n-1"), (0, "n-2"), (60, "n-1"),
+    ]  # fmt: skip
+    assert [await again.last_sample_at(step_s) for step_s in (60, 900, 7)] == [HOUR + 180, HOUR, None]
+    await again.close()
+
+
+async def test_old_samples_go_and_so_do_those_of_what_is_removed(place: Place, store: Store) -> None:
+    place.at = HOUR + 3600.0
+    times = range(0, 600, 60)
+    await store.keep_samples([sample(at, 1.0, series=series) for series in ("n-1", "n-2") for at in times], {})
+    await store.keep_samples([sample(0, 1.0, step_s=900)], {})
+    for _ in range(4):  # some at a time
+        await store.keep_samples([], {60: HOUR + 301.0, 900: HOUR - 1.0})
+    assert [at - HOUR for at, _ in await store.samples("n-1", 60, HOUR, HOUR + 600)] == [360, 420, 480, 540]
+    await store.forget_samples("n-1", {60: HOUR, 900: HOUR})
+    assert await store.samples("n-1", 60, HOUR, HOUR + 600) == []
+    assert await store.samples("n-1", 900, HOUR, HOUR + 600) == []
+    assert len(await store.samples("n-2", 60, HOUR, HOUR + 600)) == 4
+
+
+async def test_a_second_controller_fences_off_samples_too(place: Place, store: Store) -> None:
+    place.lose_lock()
+    second = place.store()
+    await second.open()
+    with pytest.raises(StoreFailure, match="another controller"):
+        await store.keep_samples([sample(0, 1.0)], {})
+    await second.close()

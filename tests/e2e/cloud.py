@@ -17,11 +17,17 @@ STOP_TIMEOUT_S = 20.0
 
 
 class Cloud:
-    """Host jobs alone, or with `engine` (its address) containers and builds, too. `link` is what the last start printed."""
+    """Host jobs alone, or with `engine` (its address) containers and builds, too. `link` is what the last start printed.
 
-    def __init__(self, folder: Path, port: int, engine: str | None = None) -> None:
+    `ingress`: the ports of its ingress, which it has none without.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, engine: str | None = None, ingress: tuple[int, int] | None = None
+    ) -> None:
         self.folder = folder
         self.engine = engine
+        self.ingress = ingress
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "up.log"
         self._popen: subprocess.Popen[bytes] | None = None
@@ -44,7 +50,11 @@ class Cloud:
             "DOCKER_HOST": self.engine or f"unix://{self.folder}/no-engine.sock",
         }
         role = "worker,builder" if self.engine else "worker"
+        if self.ingress is not None:
+            role += ",ingress"
         words = ["up", "--listen", self.url.removeprefix("http://"), "--role", role, "--allow-host-jobs=plain"]
+        for kind, port in zip(("http", "https"), self.ingress or (), strict=False):
+            words.append(f"--ingress-{kind}={port}")
         with self._log.open("wb") as out:
             self._popen = subprocess.Popen(
                 [sys.executable, "-m", "draas", *words],

@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from urllib.parse import urlsplit
 
-import structlog
-
 from draas.agent.config import AgentConfig
 from draas.agent.identity import Identity, ensure_identity
 from draas.agent.images.cluster_images import ClusterImages
@@ -23,10 +21,9 @@ from draas.agent.runtimes.process.host_runtime import HostRuntime
 from draas.agent.runtimes.process.protocol import ContainerLease
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.link import LinkRefused
+from draas.lib import log
 from draas.model.errors import Unauthenticated
 from draas.model.job import RuntimeName
-
-log = structlog.get_logger(__name__)
 
 
 class Shown:
@@ -43,7 +40,7 @@ async def run_agent(config: AgentConfig) -> None:
     """Be this machine's agent until cancelled.
 
     Where the controller refuses the identity that there is, and a join token was given, it joins again.
-    Raises DraasError where it cannot join, LinkRefused where the controller does not want it,
+    Raises DraasError where it cannot join (LinkRefused: the controller does not want it),
     Invalid where health and metrics cannot be served as asked.
     """
     if config.health is None:

@@ -8,14 +8,13 @@ from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from draas.agent.config import AgentConfig
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.core.images import Rules
 from draas.agent.observe import machine
 from draas.agent.observe.figures import Figures
+from draas.agent.observe.network import Network
 from draas.agent.runtimes.docker.image_ledger import ImageLedger
 from draas.agent.runtimes.runtime import Runtime
 from draas.agent.shell.dns import DnsServer, stop_dns
@@ -35,8 +34,6 @@ from draas.wire.link import LogChunk, Routes, Usages
 
 if TYPE_CHECKING:
     from draas.ingress.runner import IngressRunner
-
-log = structlog.get_logger(__name__)
 
 TICK_S = 0.2  # how late a timeout or a lease is noticed
 MEASURE_S = 2.0  # how often the use of replicas is measured
@@ -71,6 +68,7 @@ class Agent:
         self._looked_at = 0.0
         self._target = Target(url=config.url, key=key, name=config.name, tls=tls)
         self._docker = docker
+        self._network = Network()
         self._disks = [config.data_dir]  # those that hold these folders are measured
         self._dns = _dns_server(config)
         self.core = AgentCore()
@@ -183,7 +181,7 @@ class Agent:
     async def _look_often(self, performer: Performer) -> None:
         while True:
             await asyncio.sleep(min(LOOK_S, 1.0))
-            self._load = Load() if self._config.isolated else machine.measure_load(self._disks)
+            self._load = Load() if self._config.isolated else machine.measure_load(self._disks, self._network)
             if clock.monotonic() - self._looked_at >= LOOK_S:
                 await self._look(performer)
 
@@ -227,7 +225,7 @@ class Agent:
         before, self._facts = self._facts, facts
         if returned and before.runtimes:
             self._complete = await performer.adopt(self._away())
-        self._load = Load() if config.isolated else machine.measure_load(self._disks)
+        self._load = Load() if config.isolated else machine.measure_load(self._disks, self._network)
 
     def _image_care(self) -> ImageCare | None:
         docker = self._docker

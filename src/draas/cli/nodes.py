@@ -100,6 +100,7 @@ def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
             "cores": f"{node['used']['cpu_cores']:g} reserved of {node['allocatable']['cpu_cores']:g}; load {load['cpu_percent']:.0f}%",
             "memory": f"{size(node['used']['memory_mb'] * MIB)} reserved of {size(node['allocatable']['memory_mb'] * MIB)}; in use {size(load['memory_used_bytes'])}",
             "disk": f"{size(load['disk_used_bytes'])} used of {size(load['disk_total_bytes'])}",
+            "network": _network(load),
             "GPUs": ", ".join(node["gpus"]) or "none",
             "runtimes": "\n".join(_runtime(runtime) for runtime in node["runtimes"]),
             **_ingress(node["ingress"]),
@@ -109,6 +110,11 @@ def show(name: str, as_json: bool, quiet: bool, project: str | None) -> None:
             ),
         }
     )
+
+
+def _network(load: Any) -> str:
+    received, sent = load["received_bytes_per_s"], load["sent_bytes_per_s"]
+    return f"{size(received)}/s received, {size(sent)}/s sent" if received is not None else "not measured"
 
 
 def _ingress(ingress: Any) -> dict[str, str]:

@@ -11,7 +11,7 @@ import click
 
 from draas.cli.text import plain
 
-FAILED, USAGE, UNREACHABLE = 1, 2, 3
+FAILED = 1
 
 
 def fail(message: str, code: int) -> NoReturn:
@@ -25,19 +25,16 @@ def run_until_stopped(work: Coroutine[Any, Any, None], what: str) -> None:
 
     Ends the process with 1, 2 or 3 for expected failures. A second signal ends it at once.
     """
-    from draas.agent.shell.link import LinkRefused
     from draas.client.errors import exit_code
-    from draas.lib.logs import set_up_logs
+    from draas.lib.log import set_up_log
     from draas.model.errors import DraasError
     from draas.store.store import StoreFailure
 
-    set_up_logs()
+    set_up_log()
     try:
         stopped = _loop_factory()(_run(work))
     except DraasError as error:
         fail(error.detail, exit_code(error))
-    except LinkRefused as error:
-        fail(str(error), UNREACHABLE)
     except StoreFailure as error:
         fail(error.detail, FAILED)
     except OSError as error:

@@ -166,8 +166,7 @@ def _acme(given: dict[str, Any], file: Mapping[str, Any]) -> Any:
     """The AcmeConfig, where an address is given. Raises click.UsageError."""
     from urllib.parse import urlsplit
 
-    from draas.server.acme.client import LETS_ENCRYPT
-    from draas.server.config import AcmeConfig
+    from draas.server.config import LETS_ENCRYPT, AcmeConfig
 
     email = first(given.get("acme_email"), env("DRAAS_ACME_EMAIL"), file.get("acme_email"))
     directory = first(given.get("acme_directory"), env("DRAAS_ACME_DIRECTORY"), file.get("acme_directory"))

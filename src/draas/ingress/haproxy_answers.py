@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from draas.ingress.haproxy_slots import Slot, Slots, backend_name, last_name, slot_name
 from draas.model.route import AppRoute, Counters
@@ -19,6 +20,7 @@ class Stat:
     open: int
     requests: int
     errors: int
+    answer_ms: int = 0  # from a request to the beginning of its answer: the mean of the last 1,024
 
 
 def read_stats(text: str) -> list[Stat]:
@@ -31,6 +33,7 @@ def read_stats(text: str) -> list[Stat]:
             open=int(row["scur"] or 0),
             requests=int(row.get("req_tot") or row["stot"] or 0),
             errors=int(row.get("hrsp_5xx") or 0),
+            answer_ms=sum(int(row.get(name) or 0) for name in ("qtime", "ctime", "rtime")),
         )
         for row in rows
         if row.get("svname") and row["pxname"].startswith((backend_name(""), last_name("")))
@@ -81,33 +84,56 @@ def read_map(text: str) -> dict[str, str]:
     return {words[1]: words[2] for line in text.splitlines() if len(words := line.split(" ", 2)) == 3}
 
 
+class Total(NamedTuple):
+    """What a worker, or all that have ended, counted for an app."""
+
+    requests: int = 0
+    errors: int = 0
+    answer_s: float = 0.0
+
+    def plus(self, other: "Total") -> "Total":
+        return Total(self.requests + other.requests, self.errors + other.errors, self.answer_s + other.answer_s)
+
+
+NOTHING = Total()
+
+
 class Sums:
-    """Counters by app that only grow, over workers that come and go: each worker counts from nothing."""
+    """Counters by app that only grow, over workers that come and go: each worker counts from nothing.
+
+    HAProxy tells no sum of times: what has been answered since the last look counts with the mean of that moment.
+    """
 
     def __init__(self) -> None:
-        self._ended: dict[str, tuple[int, int]] = {}
-        self._workers: dict[int, dict[str, tuple[int, int]]] = {}
+        self._ended: dict[str, Total] = {}
+        self._workers: dict[int, dict[str, Total]] = {}
         self._open: dict[str, int] = {}
 
     def add(self, seen: Mapping[int, Sequence[Stat]]) -> None:
         """What each worker (by pid) says now. One that is not in `seen` has ended: what it said last stays in the sum."""
         for pid in [pid for pid in self._workers if pid not in seen]:
-            for app, (requests, errors) in self._workers.pop(pid).items():
-                before = self._ended.get(app, (0, 0))
-                self._ended[app] = (before[0] + requests, before[1] + errors)
+            for app, total in self._workers.pop(pid).items():
+                self._ended[app] = self._ended.get(app, NOTHING).plus(total)
         self._open = {}
         for pid, stats in seen.items():
-            totals = [stat for stat in stats if stat.server == "BACKEND" and stat.backend.startswith("app_")]
-            self._workers[pid] = {stat.backend.removeprefix("app_"): (stat.requests, stat.errors) for stat in totals}
-            for stat in totals:
-                app = stat.backend.removeprefix("app_")
-                self._open[app] = self._open.get(app, 0) + stat.open
+            before, now = self._workers.get(pid, {}), {}
+            for stat in stats:
+                if stat.server == "BACKEND" and stat.backend.startswith("app_"):
+                    app = stat.backend.removeprefix("app_")
+                    now[app] = _grown(before.get(app, NOTHING), stat)
+                    self._open[app] = self._open.get(app, 0) + stat.open
+            self._workers[pid] = now
 
     def of(self, app: str) -> Counters:
         """The sum for one app."""
-        parts = [self._ended.get(app, (0, 0)), *(worker.get(app, (0, 0)) for worker in self._workers.values())]
+        total = self._ended.get(app, NOTHING)
+        for worker in self._workers.values():
+            total = total.plus(worker.get(app, NOTHING))
         return Counters(
-            requests=sum(part[0] for part in parts),
-            errors=sum(part[1] for part in parts),
-            open=self._open.get(app, 0),
+            requests=total.requests, errors=total.errors, answer_s=total.answer_s, open=self._open.get(app, 0)
         )
+
+
+def _grown(before: Total, stat: Stat) -> Total:
+    new = max(stat.requests - before.requests, 0)
+    return Total(stat.requests, stat.errors, before.answer_s + new * stat.answer_ms / 1000)

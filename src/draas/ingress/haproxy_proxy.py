@@ -8,8 +8,6 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import structlog
-
 from draas.ingress import haproxy
 from draas.ingress.bisect import acceptable
 from draas.ingress.folder import run, running_pid, start_daemon, stop_daemon, why_refused, write_files
@@ -18,10 +16,9 @@ from draas.ingress.haproxy_answers import Stat, Sums, read_info, read_map, read_
 from draas.ingress.haproxy_slots import Slots, backend_name, fill_slots, last_name, plan_servers, slot_name
 from draas.ingress.proxy import Applied, ProxyTrouble, Seen
 from draas.ingress.serving import Serving
+from draas.lib import log
 from draas.model.allocation import AllocationId
 from draas.model.route import AppRoute
-
-log = structlog.get_logger(__name__)
 
 ANSWER_TIMEOUT_S = 5.0
 RELOAD_TIMEOUT_S = 15.0

@@ -51,7 +51,7 @@ def _http() -> tuple[str, ...]:
         "  map_hash_max_size 65536;",
         "  map_hash_bucket_size 2048;",
         "  map $http_upgrade $draas_connection { default upgrade; '' ''; }",
-        "  log_format draas '$draas_app $status';",
+        "  log_format draas '$draas_app $status $upstream_header_time';",
         f"  access_log {ACCESS_LOG} draas buffer=32k flush=200ms if=$draas_app;",
         "  server_tokens off;",
         "  keepalive_timeout 75s;",

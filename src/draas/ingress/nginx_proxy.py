@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -21,6 +21,7 @@ CANDIDATE = "candidate.conf"
 DAEMON_PID = "daemon.pid"
 RELOAD_TIMEOUT_S = 15.0
 LOOK_S = 0.02
+_TIME = re.compile(r"[0-9]+\.[0-9]+")  # one for each server that was tried
 MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -39,6 +40,7 @@ class NginxProxy:
         self._read_to = 0
         self._requests: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
+        self._answer_s: defaultdict[str, float] = defaultdict(float)
         (folder / "temporary").mkdir(parents=True, exist_ok=True)
         self._log = folder / nginx.ACCESS_LOG
         if self._log.exists():
@@ -116,7 +118,12 @@ class NginxProxy:
         }
         busy = connected_to() if leaving else frozenset()
         return Seen(
-            apps={app: Counters(requests=self._requests[app], errors=self._errors[app]) for app in routes},
+            apps={
+                app: Counters(
+                    requests=self._requests[app], errors=self._errors[app], answer_s=self._answer_s.get(app, 0.0)
+                )
+                for app in routes
+            },
             drained=frozenset(id for address, id in leaving.items() if address not in busy),
         )
 
@@ -130,9 +137,11 @@ class NginxProxy:
             return
         self._read_to += sum(map(len, lines)) + len(lines) - 1 - len(lines[-1])  # a line half written is read next time
         for line, count in Counter(lines[:-1]).items():
-            app, _, status = line.decode(errors="replace").partition(" ")
+            app, _, rest = line.decode(errors="replace").partition(" ")
+            status, _, times = rest.partition(" ")
             self._requests[app] += count
             self._errors[app] += count if status.startswith("5") else 0
+            self._answer_s[app] += count * sum(map(float, _TIME.findall(times)))
         if self._read_to > MAX_LOG_BYTES:
             os.truncate(self._log, 0)  # nginx appends, so it goes on at the new end
             self._read_to = 0

@@ -7,8 +7,6 @@ import pwd
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
 from draas.ingress import saved as disk
 from draas.ingress.activator import Activator
 from draas.ingress.certificates import Kept, keep_certificates, stamps
@@ -22,13 +20,12 @@ from draas.ingress.proxy import Proxy, ProxyTrouble, Seen
 from draas.ingress.saved import Saved
 from draas.ingress.serving import Listening, Serving
 from draas.ingress.table import Table, admit, take
+from draas.lib import log
 from draas.lib.tasks import Tasks
 from draas.lib.values import replace
 from draas.model.allocation import AllocationId
 from draas.model.route import AppRoute, Counters, Ingress
 from draas.wire.link import Routes, Traffic
-
-log = structlog.get_logger(__name__)
 
 LOOK_S = 1.0
 LOOK_WHILE_DRAINING_S = 0.2

@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from draas.ingress.folder import write_file
+from draas.lib import log
 from draas.model.route import AppRoute
 
-log = structlog.get_logger(__name__)
 FILE = "served.json"
 
 

@@ -5,9 +5,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any
 
-import structlog
-
-log = structlog.get_logger(__name__)
+from draas.lib import log
 
 
 class Tasks:
@@ -41,7 +39,7 @@ class Tasks:
         self._tasks.discard(task)
         if task.cancelled() or (error := task.exception()) is None:
             return
-        log.error("task died", task=task.get_name(), exc_info=error)
+        log.error("task died", task=task.get_name(), cause=error)
         if self.failed is not None and not self.failed.done():
             self.failed.set_result(error)
 

@@ -59,6 +59,8 @@ class Load:
     disk_used_bytes: int = 0
     disk_total_bytes: int = 0
     load_1m: float = 0.0
+    received_bytes_per_s: float | None = None  # through its network interfaces; None: not measured
+    sent_bytes_per_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ class Counters:
     errors: int = 0  # answered 5xx, or not at all
     open: int = 0
     waiting: int = 0  # held until an endpoint comes
+    answer_s: float = 0.0  # that all requests together have waited for the beginning of their answers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

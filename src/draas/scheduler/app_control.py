@@ -4,7 +4,7 @@ Apps that something happened to are looked at in the next tick, those on their w
 all others not at all: an app that is as it should be costs nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 import msgspec
@@ -30,11 +30,12 @@ from draas.model.plan import Plan
 from draas.model.policy import Policy
 from draas.model.replica import Replica
 from draas.model.route import AppRoute
+from draas.model.sample import NOT_KNOWN, AppSample
 from draas.scheduler import app_commands, jobs
 from draas.scheduler.apps import add_replica, app_event, next_replica_id, observe_replica
 from draas.scheduler.autoscale import Autoscaler
 from draas.scheduler.fleet import Fleet
-from draas.scheduler.meter import Figures, Meter
+from draas.scheduler.meter import Figures, Meter, Work
 from draas.scheduler.nodes import is_away
 from draas.scheduler.place_replicas import explain_refusal, place_replica, plan_rebalance
 from draas.scheduler.rollout import Start, Step, View, is_quiet, reconcile, release_job_id
@@ -164,6 +165,11 @@ class AppControl:
     def take_usages(self, node_id: NodeId, usages: Usages, now: float) -> None:
         """What the replicas on a node use."""
         self._meter.take_usages(node_id, usages, now)
+
+    def samples(self, now: float) -> Iterator[tuple[AppId, AppSample]]:
+        """What each app did since the last call; others may have their turn between two of them."""
+        for app, work in self._meter.work(list(self._cluster.apps.values()), now):
+            yield app.id, sample_of(app, work)
 
     def figures(self, app: App, now: float) -> Figures:
         """What is known of the app's work."""
@@ -449,6 +455,15 @@ class AppControl:
 
     def _fault_of(self, name: str) -> str:
         return next((said.faults[name] for said in self._traffic.values() if name in said.faults), "")
+
+
+def sample_of(app: App, work: Work) -> AppSample:
+    """What is kept of an app's work."""
+    known = [
+        NOT_KNOWN if value is None else value
+        for value in (work.requests_per_s, work.errors_per_s, work.answering, work.cpu_cores, work.memory_bytes)
+    ]
+    return AppSample._make((*known, sum(replica.healthy for replica in app.replicas), app.wanted))
 
 
 def _serves(node: Node) -> bool:

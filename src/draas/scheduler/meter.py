@@ -1,7 +1,7 @@
 """Meter: keeps what ingresses and agents say of apps, and makes figures of it. Pure: told the time, it reads no clock."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ FRESH_S = 5.0  # an ingress speaks each second: silent for longer, nobody knows 
 USAGE_FRESH_S = 15.0  # agents speak of their replicas every few seconds
 FORGOTTEN_S = 15.0  # not spoken of for so long by a node that speaks: it is gone from there
 GAP_S = 0.5  # samples are kept no closer, so that a node that speaks all the time takes no more memory
+SAID_KEPT = 30  # of a replica, for work that nobody asks about
 WARM_S = WINDOW_S  # a replica healthy for less still shows the work of its start
 
 
@@ -41,6 +42,20 @@ class Figures:
     measured: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an app did since the last time it was asked about: means over that time. None: not known.
+
+    `answering` see draas.model.sample.AppSample; CPU and memory are those of all its replicas together.
+    """
+
+    requests_per_s: float | None = None
+    errors_per_s: float | None = None
+    answering: float | None = None
+    cpu_cores: float | None = None
+    memory_bytes: float | None = None
+
+
 class _Heard(NamedTuple):
     at: float
     requests: int  # since the first word
@@ -54,6 +69,9 @@ class _Flow:
     last: Counters
     active_at: float  # when a request was last seen; at first: since when nothing was
     heard: deque[_Heard] = field(default_factory=deque)
+    errors: int = 0  # since the first word, as is the next
+    answer_s: float = 0.0
+    mark: "_Mark" = field(kw_only=True)  # what the next look counts from
 
     def take(self, counted: Counters, now: float) -> None:
         before = self.heard[-1] if self.heard else _Heard(now, 0, 0)
@@ -62,6 +80,9 @@ class _Flow:
             self.active_at = now
         grown = counted.requests - self.last.requests
         more = grown if grown >= 0 else counted.requests
+        anew = grown < 0
+        self.errors += max(counted.errors - (0 if anew else self.last.errors), 0)
+        self.answer_s += max(counted.answer_s - (0.0 if anew else self.last.answer_s), 0.0)
         busy = counted.open + counted.waiting
         if more or busy:
             self.active_at = now
@@ -71,6 +92,19 @@ class _Flow:
         self.heard.append(_Heard(now, before.requests + more, busy))
         while len(self.heard) > 2 and self.heard[1].at <= now - WINDOW_S:
             self.heard.popleft()
+
+    def since_mark(self) -> Work:
+        """What was counted since the last call, or the first word."""
+        last, first = self.heard[-1], self.mark
+        self.mark = _Mark(last.at, last.requests, self.errors, self.answer_s)
+        if last.at <= first.at:  # nothing new was said, or the clock was set back
+            return Work()
+        over = last.at - first.at
+        return Work(
+            requests_per_s=(last.requests - first.requests) / over,
+            errors_per_s=(self.errors - first.errors) / over,
+            answering=(self.answer_s - first.answer_s) / over,
+        )
 
     @property
     def at(self) -> float:
@@ -88,6 +122,13 @@ class _Flow:
         return sum(recent) / len(recent)
 
 
+class _Mark(NamedTuple):
+    at: float
+    requests: int
+    errors: int
+    answer_s: float
+
+
 class _Used(NamedTuple):
     at: float
     cpu_millis: int
@@ -100,6 +141,7 @@ class Meter:
     def __init__(self) -> None:
         self._flows: dict[NodeId, dict[str, _Flow]] = {}
         self._used: dict[NodeId, dict[AllocationId, deque[_Used]]] = {}
+        self._said: dict[AllocationId, list[Usage]] = {}  # since the last look at all work
 
     def take_traffic(self, node_id: NodeId, traffic: Traffic, now: float) -> None:
         """What the ingress on this node has counted, as totals since its proxy began."""
@@ -107,7 +149,7 @@ class Meter:
         for app, counted in traffic.apps.items():
             flow = flows.get(app)
             if flow is None:
-                flow = flows[app] = _Flow(last=counted, active_at=now)
+                flow = flows[app] = _Flow(last=counted, active_at=now, mark=_Mark(now, 0, 0, 0.0))
             flow.take(counted, now)
         if len(flows) > len(traffic.apps):
             for app in [app for app, flow in flows.items() if not 0 <= now - flow.at < FORGOTTEN_S]:
@@ -118,14 +160,19 @@ class Meter:
         kept = self._used.setdefault(node_id, {})
         for replica, usage in usages.replicas.items():
             _keep(kept.setdefault(replica, deque()), usage, now)
+            said = self._said.setdefault(replica, [])
+            if len(said) < SAID_KEPT:
+                said.append(usage)
         if len(kept) > len(usages.replicas):
             for replica in [replica for replica, used in kept.items() if not 0 <= now - used[-1].at < FORGOTTEN_S]:
                 del kept[replica]
+                self._said.pop(replica, None)
 
     def forget_node(self, node_id: NodeId) -> None:
         """It is gone, and serves nothing any more: that it is silent keeps no app from being made smaller."""
         self._flows.pop(node_id, None)
-        self._used.pop(node_id, None)
+        for replica in self._used.pop(node_id, {}):
+            self._said.pop(replica, None)
 
     def figures(self, app: App, now: float) -> Figures:
         """What is known of `app` now."""
@@ -144,6 +191,24 @@ class Meter:
             whole=whole,
             measured=measured,
         )
+
+    def work(self, apps: Iterable[App], now: float) -> Iterator[tuple[App, Work]]:
+        """What each app did since the last call. One by one: others may have their turn between two of them."""
+        said, self._said = self._said, {}
+        for app in apps:
+            flows = [flow for flows in self._flows.values() if (flow := flows.get(app.name)) is not None]
+            parts = [flow.since_mark() for flow in flows if 0 <= now - flow.at <= FRESH_S]
+            cpu_cores, memory_bytes = _used_by(app, said)
+            yield (
+                app,
+                Work(
+                    requests_per_s=_sum(part.requests_per_s for part in parts),
+                    errors_per_s=_sum(part.errors_per_s for part in parts),
+                    answering=_sum(part.answering for part in parts),
+                    cpu_cores=cpu_cores,
+                    memory_bytes=memory_bytes,
+                ),
+            )
 
     def _shares(self, app: App, now: float) -> tuple[list[float], list[float], int]:
         """CPU and memory of each replica that can be measured, in per cent of what it asked for; and how many these are."""
@@ -164,6 +229,22 @@ class Meter:
             used = self._used.get(replica.node_id, {}).get(replica.id)
             if used and 0 <= now - used[-1].at <= USAGE_FRESH_S and _works(app, replica, now):
                 yield replica, [one for one in used if one.at > used[-1].at - WINDOW_S]
+
+
+def _used_by(app: App, said: Mapping[AllocationId, list[Usage]]) -> tuple[float | None, float | None]:
+    """Cores and bytes of all replicas that were spoken of; nothing is used where there are none."""
+    if not app.replicas:
+        return 0.0, 0.0
+    spoken_of = [usages for replica in app.replicas if (usages := said.get(replica.id))]
+    if not spoken_of:
+        return None, None
+    cores = sum(sum(one.cpu_millis for one in usages) / len(usages) for usages in spoken_of) / 1000
+    return cores, sum(sum(one.memory_bytes for one in usages) / len(usages) for usages in spoken_of)
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
 
 
 def _works(app: App, replica: Replica, now: float) -> bool:

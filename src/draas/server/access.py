@@ -75,6 +75,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/apps/{name}/replicas"): _VIEW,
     ("GET", "/api/apps/{name}/scalings"): _VIEW,
     ("GET", "/api/apps/{name}/logs"): _VIEW,
+    ("GET", "/api/apps/{name}/metrics"): _VIEW,
     ("GET", "/api/apps/{name}/explain"): _VIEW,
     ("POST", "/api/apps/{name}/scale"): _DEPLOY,
     ("POST", "/api/apps/{name}/restart"): _DEPLOY,

@@ -10,6 +10,7 @@ from draas.model.policy import Policy
 from draas.model.registry import DOCKER_HUB
 
 DEFAULT_PORT = 8000
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

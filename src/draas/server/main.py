@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 import uvicorn
 from starlette.websockets import WebSocket
 
 import draas
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.addresses import is_loopback
 from draas.lib.disk import Disk, disk_of
 from draas.lib.ids import digest
@@ -39,6 +38,7 @@ from draas.server.loops.control import ControlLoop
 from draas.server.loops.disks import Disks
 from draas.server.loops.domains import Domains
 from draas.server.loops.keeping import Keeping
+from draas.server.loops.sampling import Sampling
 from draas.server.registry.images import Images
 from draas.server.services.controller import Reply
 from draas.server.services.own_disk import OwnDisk
@@ -52,8 +52,6 @@ from draas.wire.link import CLOSE_KEY
 if TYPE_CHECKING:
     from draas.server.acme.client import AcmeClient
     from draas.server.tls import Certificates
-
-log = structlog.get_logger(__name__)
 
 SEALING_KEY = "sealing.key"  # without it what is sealed in the database is lost: back up both
 RETENTION_EVERY_S = 600.0
@@ -98,7 +96,7 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
             for part in (store, logs, images.blobs, images.manifests):
                 closing.push_async_callback(part.close)
             await images.blobs.open()
-            _spawn_loops(tasks, config, loop, hub, logs)
+            _spawn_loops(tasks, config, loop, store, hub, logs)
             tasks.spawn(collection.run(), "collection")
             tasks.spawn(_disks(loop, disk).run(), "disks")
             _spawn_domains(tasks, loop, client)
@@ -130,11 +128,15 @@ def _hub(loop: ControlLoop, logs: LogFiles) -> Hub:
     return hub
 
 
-def _spawn_loops(tasks: Tasks, config: ServerConfig, loop: ControlLoop, hub: Hub, logs: LogFiles) -> None:
+def _spawn_loops(
+    tasks: Tasks, config: ServerConfig, loop: ControlLoop, store: SqlStore, hub: Hub, logs: LogFiles
+) -> None:
     tasks.spawn(loop.run(), "loop")
     tasks.spawn(hub.write_logs(), "logs")
     tasks.spawn(_retain(loop, logs), "retention")
     tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
+    sampling = Sampling(loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now))
+    tasks.spawn(sampling.run(), "sampling")
 
 
 def _spawn_domains(tasks: Tasks, loop: ControlLoop, client: "AcmeClient | None") -> None:

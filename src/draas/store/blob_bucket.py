@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import obstore
-import structlog
 
-from draas.lib import clock, ids
+from draas.lib import clock, ids, log
 from draas.lib.durable import make_folder
 from draas.model.errors import Invalid
 from draas.model.image_name import Digest, Repository
@@ -31,8 +30,6 @@ from draas.store.upload_files import UploadFiles
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
-
-log = structlog.get_logger(__name__)
 
 PART_BYTES = 5 * 1024 * 1024  # of a multipart upload; S3 takes no smaller ones, and at most MAX_PARTS
 MAX_PARTS = 10_000

@@ -3,14 +3,16 @@
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from draas.model.allocation import AllocationId
 from draas.model.policy import Policy
 from draas.store.log_reader import Cursor, LogReader
+from draas.store.log_tail import LogTail
 from draas.store.log_writer import LogWriter
 from draas.store.logs import Line, Query
 from draas.store.sql_failures import explain
@@ -40,14 +42,17 @@ class LogFiles:
         self._searching = ThreadPoolExecutor(1, "logs-search")
         self._to_close: deque[AllocationId] = deque()
         self._dropped: dict[AllocationId, None] = {}  # in order; agents that still send them are told to stop
-        self._news: dict[AllocationId, asyncio.Future[bool]] = {}  # for followers; True: it was dropped
+        self._tails: dict[AllocationId, set[LogTail]] = {}  # of each follower
 
     async def append(self, chunks: Sequence[LogChunk]) -> Mapping[AllocationId, int]:
         """See LogStore.append."""
         unwanted = {chunk.allocation: UNWANTED for chunk in chunks if chunk.allocation in self._dropped}
         wanted = [chunk for chunk in chunks if chunk.allocation not in unwanted]
-        ends = await self._write(lambda: self._writer.append(wanted)) if wanted else {}
-        self._tell(ends)
+        ends, new = await self._write(lambda: self._writer.append(wanted)) if wanted else ({}, [])
+        for piece in new:
+            for tail in self._tails.get(piece.allocation, ()):
+                tail.add(piece.offset, piece.records)
+        self._end_tails({chunk.allocation for chunk in wanted if chunk.last})
         return {**ends, **unwanted}
 
     async def ends(self, allocations: Sequence[AllocationId]) -> Mapping[AllocationId, int]:
@@ -62,7 +67,7 @@ class LogFiles:
         """See LogStore.close_output."""
         self._to_close.append(allocation)
         await self._write(self._close_waiting)
-        self._tell([allocation])
+        self._end_tails([allocation])
 
     def _close_waiting(self) -> None:
         """One transaction for all that came together: a machine that is lost takes many outputs with it."""
@@ -77,20 +82,23 @@ class LogFiles:
     async def read(self, allocation: AllocationId, query: Query, follow: bool = False) -> AsyncIterator[list[Line]]:
         """See LogStore.read."""
         cursor = Cursor.of(query)
-        while allocation not in self._dropped:
-            news = self._next_news(allocation) if follow else None
-            if query.grep is None:
-                step = await self._read(lambda: self._reader.step(allocation, cursor, follow))
-            else:
-                step = await self._search(lambda: self._searcher.step(allocation, cursor, follow))
-            if step.lines:
-                yield step.lines
-            if cursor.left == 0 or (not step.more and (step.closed or not follow)):
-                return
-            if not step.more and news is not None:
-                await asyncio.wait({news})
-                if news.result():
+        # A search may take minutes: what is searched is the searcher's, and it alone counts to a limit.
+        lives = query.grep is None and query.limit is None
+        with self._tail(allocation, follow) as tail:
+            while allocation not in self._dropped:
+                if query.grep is None:
+                    step = await self._read(lambda: self._reader.step(allocation, cursor, follow))
+                else:
+                    step = await self._search(lambda: self._searcher.step(allocation, cursor, follow))
+                if step.lines:
+                    yield step.lines
+                if cursor.left == 0 or (not step.more and (step.closed or not follow)):
                     return
+                while not step.more and (
+                    new := await tail.after(cursor.offset if lives and cursor.offset is not None else -1)
+                ):
+                    if lines := cursor.pass_over(*new):
+                        yield lines
 
     async def drop(self, allocations: Sequence[AllocationId]) -> None:
         """See LogStore.drop."""
@@ -99,7 +107,7 @@ class LogFiles:
         while len(self._dropped) > DROPPED_KNOWN:
             del self._dropped[next(iter(self._dropped))]
         await self._write(lambda: self._writer.drop(allocations))
-        self._tell(allocations, dropped=True)
+        self._end_tails(allocations)
 
     async def expire(self, closed_before: float, limit: int) -> int:
         """Delete the output of at most `limit` attempts closed before then (Unix seconds); reading them says so afterwards."""
@@ -114,17 +122,26 @@ class LogFiles:
         self._reading.shutdown()
         self._searching.shutdown()
 
-    def _next_news(self, allocation: AllocationId) -> asyncio.Future[bool]:
-        news = self._news.get(allocation)
-        if news is None:
-            news = self._news[allocation] = asyncio.get_running_loop().create_future()
-        return news
+    @contextmanager
+    def _tail(self, allocation: AllocationId, follow: bool) -> Iterator[LogTail]:
+        tail = LogTail()
+        if not follow:
+            yield tail
+            return
+        tails = self._tails.setdefault(allocation, set())
+        tails.add(tail)
+        try:
+            yield tail
+        finally:
+            tails.remove(tail)
+            if not tails:
+                del self._tails[allocation]
 
-    def _tell(self, allocations: Iterable[AllocationId], *, dropped: bool = False) -> None:
+    def _end_tails(self, allocations: Iterable[AllocationId]) -> None:
+        """Followers of these, which were closed or dropped, look at the store."""
         for id in allocations:
-            news = self._news.pop(id, None)
-            if news is not None and not news.done():
-                news.set_result(dropped)
+            for tail in self._tails.get(id, ()):
+                tail.end()
 
     async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work)

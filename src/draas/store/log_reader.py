@@ -6,16 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import structlog
-
+from draas.lib import log
 from draas.model.allocation import AllocationId
 from draas.store import log_index as index
 from draas.store.log_lines import Filter, LineCutter
 from draas.store.log_writer import segment_path
 from draas.store.logs import Line, Query
 from draas.wire.records import Stream, payload_bytes, skip
-
-log = structlog.get_logger(__name__)
 
 BATCH_LINES = 4_000  # of one answer; more are asked for by another call
 SCAN_BYTES = 4 * 1024 * 1024  # looked at in one call, so that one reader does not hold up the others for long
@@ -36,6 +33,17 @@ class Cursor:
     @classmethod
     def of(cls, query: Query) -> "Cursor":
         return cls(Filter(query), query.after_line, query.tail, query.limit)
+
+    def pass_over(self, records: bytes, end: int) -> list[Line]:
+        """The lines that are wanted of `records`, which follow and end at `end`."""
+        self.offset = end
+        return self.select(self.cutter.feed(records))
+
+    def select(self, lines: list[Line]) -> list[Line]:
+        """Those that are wanted of consecutive `lines`."""
+        if lines and lines[0].number <= self.after_line:
+            lines = lines[self.after_line + 1 - lines[0].number :]
+        return lines if self.wanted.takes_all or not lines else self.wanted.select(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class LogReader:
             self._begin(cursor, held, final=closed or not follow)
         more = bool(cursor.ready) or self._scan(cursor, held)
         if not more and (closed or not follow):
-            cursor.ready += self._select(cursor, cursor.cutter.finish())
+            cursor.ready += cursor.select(cursor.cutter.finish())
             cursor.cutter = LineCutter(cursor.cutter.number)
         return Step(*self._hand_out(cursor, more), closed=closed)
 
@@ -128,10 +136,10 @@ class LogReader:
         tail, cursor.tail = cursor.tail or 0, None
         row = held.row
         _place(cursor, row.tail_offset, row.tail_line, row.tail_carry)
-        found = self._select(cursor, [line for _, records in held.pieces for line in cursor.cutter.feed(records)])
+        found = cursor.select([line for _, records in held.pieces for line in cursor.cutter.feed(records)])
         cursor.offset = row.tail_offset + sum(payload_bytes(records) for _, records in held.pieces)
         if final:
-            found += self._select(cursor, cursor.cutter.finish())
+            found += cursor.select(cursor.cutter.finish())
             cursor.cutter = LineCutter(cursor.cutter.number)
         for segment in reversed(held.segments):
             if len(found) >= tail:
@@ -145,7 +153,7 @@ class LogReader:
             records = self._unpack(held.row.number, segment)
         except _Damage:
             return self._notice(held, segment, next(end for end in _ends(held) if end > segment.offset))
-        return self._select(cursor, LineCutter(segment.first_line, segment.carry).feed(records))
+        return cursor.select(LineCutter(segment.first_line, segment.carry).feed(records))
 
     # --- onwards ---
 
@@ -155,9 +163,8 @@ class LogReader:
         for records, end in self._from(cursor, held):
             if len(cursor.ready) >= BATCH_LINES or seen >= self._scan_bytes:
                 return True
-            cursor.ready += self._select(cursor, cursor.cutter.feed(records))
             seen += end - (cursor.offset or 0)
-            cursor.offset = end
+            cursor.ready += cursor.pass_over(records, end)
         return False
 
     def _from(self, cursor: Cursor, held: _Held) -> Iterator[tuple[bytes, int]]:
@@ -180,12 +187,6 @@ class LogReader:
         for offset, records in held.pieces:
             if offset >= (cursor.offset or 0):
                 yield records, offset + payload_bytes(records)
-
-    def _select(self, cursor: Cursor, lines: list[Line]) -> list[Line]:
-        """Those that are wanted of consecutive `lines`."""
-        if lines and lines[0].number <= cursor.after_line:
-            lines = lines[cursor.after_line + 1 - lines[0].number :]
-        return lines if cursor.wanted.takes_all or not lines else cursor.wanted.select(lines)
 
     def _unpack(self, number: int, segment: index.SegmentRow) -> bytes:
         """A segment's records. Raises _Damage."""

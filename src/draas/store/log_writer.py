@@ -10,17 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.allocation import AllocationId
 from draas.store import log_index as index
 from draas.store.log_lines import LineCutter
 from draas.wire.link import LogChunk
 from draas.wire.records import payload_bytes, skip
-
-log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES = 512 * 1024  # enough to compress well; a reader that wants one line unpacks no more than this in 2 ms
 CLOSED_SEGMENT_BYTES = (
@@ -45,6 +42,14 @@ class Output:
         return self.end - self.row.tail_offset
 
 
+class Piece(NamedTuple):
+    """Records that were stored, and where they begin."""
+
+    allocation: AllocationId
+    offset: int
+    records: bytes
+
+
 class LogWriter:
     """The only one that changes index and files. All methods raise StoreFailure and have changed nothing then."""
 
@@ -59,22 +64,23 @@ class LogWriter:
     def close(self) -> None:
         self._db.close()
 
-    def append(self, chunks: Sequence[LogChunk]) -> Mapping[AllocationId, int]:
-        """See LogStore.append."""
+    def append(self, chunks: Sequence[LogChunk]) -> tuple[Mapping[AllocationId, int], Sequence[Piece]]:
+        """See LogStore.append; also what of the chunks is new."""
         touched: dict[AllocationId, Output] = {}
         ends: dict[AllocationId, int] = {}
+        new: list[Piece] = []
         try:
             with index.transaction(self._db, self._path):
                 for chunk in chunks:
                     id = chunk.allocation
                     output = touched.get(id) or self._recall(id)
                     touched[id] = output
-                    ends[id] = self._take(output, chunk)
+                    ends[id] = self._take(output, chunk, new)
         except BaseException:
             self._forget(touched)
             raise
         self._remember(touched)
-        return ends
+        return ends, new
 
     def ends(self, allocations: Iterable[AllocationId]) -> Mapping[AllocationId, int]:
         """See LogStore.ends."""
@@ -156,8 +162,8 @@ class LogWriter:
         for id in touched:
             self._open.pop(id, None)
 
-    def _take(self, output: Output, chunk: LogChunk) -> int:
-        """Add what is new of `chunk`, nothing where it is not made of records; returns the output's end."""
+    def _take(self, output: Output, chunk: LogChunk, new: list[Piece]) -> int:
+        """Add what is new of `chunk`, to `new` too, nothing where it is not made of records; returns the output's end."""
         try:
             size = payload_bytes(chunk.records)
         except ValueError as error:  # one agent's nonsense must not keep the output of all others from being stored
@@ -171,6 +177,7 @@ class LogWriter:
         size = max(size - known, 0)
         if size:
             records = skip(chunk.records, known) if known else chunk.records
+            new.append(Piece(chunk.allocation, output.end, records))
             output.end += size
             if output.tail_bytes >= SEGMENT_BYTES:
                 self._write_segment(output, records)

@@ -1,7 +1,7 @@
 """MemoryStore: the Store without a disk, for tests and simulations. It passes the same contract suite as SqlStore."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -12,6 +12,7 @@ from draas.model.certificate import Certificate
 from draas.model.job import Job, JobId, ProjectName
 from draas.model.node import Node
 from draas.model.registry import RegistryLogin
+from draas.model.sample import Point
 from draas.store.store import (
     ANSWERS_KEPT_S,
     EVENTS_KEPT_S,
@@ -22,9 +23,11 @@ from draas.store.store import (
     NumberedEvent,
     Page,
     Snapshot,
+    StoredSample,
     StoreFailure,
     Write,
 )
+from draas.store.stored import decode_values
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Medium:
     certificates: dict[str, Certificate] = field(default_factory=dict)
     registries: dict[tuple[ProjectName, str], RegistryLogin] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    samples: dict[tuple[int, int, str], bytes] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -82,13 +86,7 @@ class MemoryStore:
     async def commit(self, write: Write) -> int:
         """See Store.commit."""
         medium, plan = self.medium, write.plan
-        self._check_open()
-        if medium.trouble:
-            raise StoreFailure(medium.trouble)
-        if medium.epoch != self._epoch:
-            raise StoreFailure(
-                f"another controller has taken over (epoch {medium.epoch}, this one has {self._epoch}): stop this one"
-            )
+        self._check_writable()
         medium.jobs.update({job.id: job for job in plan.jobs})
         medium.last_seq = max(medium.last_seq, max((job.seq for job in plan.jobs), default=0))
         medium.nodes.update({node.id: node for node in plan.nodes})
@@ -169,9 +167,53 @@ class MemoryStore:
         ]
         return [id for at, _, id in sorted(ended) if at < finished_before][:limit]
 
+    async def keep_samples(self, samples: Sequence[StoredSample], kept_from: Mapping[int, float]) -> None:
+        """See Store.keep_samples."""
+        self._check_writable()
+        kept = self.medium.samples
+        kept.update({(step_s, at, series): body for step_s, at, series, body in samples})
+        for key in [key for key in kept if key[1] < kept_from.get(key[0], 0.0)]:
+            del kept[key]
+
+    async def forget_samples(self, series: str, since: Mapping[int, float]) -> None:
+        """See Store.forget_samples."""
+        self._check_writable()
+        for key in [key for key in self.medium.samples if key[2] == series]:
+            del self.medium.samples[key]
+
+    async def samples(self, series: str, step_s: int, since: float, until: float) -> list[Point]:
+        """See Store.samples."""
+        self._check_open()
+        found = [
+            (at, body)
+            for (step, at, one), body in self.medium.samples.items()
+            if (step, one) == (step_s, series) and since <= at <= until
+        ]
+        return [Point(at, decode_values(body)) for at, body in sorted(found)]
+
+    async def all_samples(self, step_s: int, since: float, until: float) -> list[StoredSample]:
+        """See Store.all_samples."""
+        self._check_open()
+        found = [StoredSample(*key, body) for key, body in self.medium.samples.items()]
+        return sorted(one for one in found if one.step_s == step_s and since <= one.at < until)
+
+    async def last_sample_at(self, step_s: int) -> int | None:
+        """See Store.last_sample_at."""
+        self._check_open()
+        return max((at for step, at, _ in self.medium.samples if step == step_s), default=None)
+
     async def close(self) -> None:
         """See Store.close."""
         self._epoch = 0
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self.medium.trouble:
+            raise StoreFailure(self.medium.trouble)
+        if self.medium.epoch != self._epoch:
+            raise StoreFailure(
+                f"another controller has taken over (epoch {self.medium.epoch}, this one has {self._epoch}): stop this one"
+            )
 
     def _check_open(self) -> None:
         if self._epoch == 0:

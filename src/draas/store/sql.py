@@ -1,7 +1,7 @@
 """SqlStore: the Store in an SQLite file. One thread commits, another one reads; the event loop waits for neither."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 from draas.lib import clock
 from draas.lib.folder_lock import FolderHeld, FolderLock
 from draas.model.job import Job, JobId
+from draas.model.sample import Point
 from draas.store.sql_failures import explain
 from draas.store.sql_reader import SqlReader
 from draas.store.sql_writer import SqlWriter
@@ -21,6 +22,7 @@ from draas.store.store import (
     NumberedEvent,
     Page,
     Snapshot,
+    StoredSample,
     StoreFailure,
     Write,
 )
@@ -96,6 +98,26 @@ class SqlStore:
     async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
         """See Store.expired_jobs."""
         return await self._read(self._reader.expired_jobs, finished_before, limit)
+
+    async def keep_samples(self, samples: Sequence[StoredSample], kept_from: Mapping[int, float]) -> None:
+        """See Store.keep_samples."""
+        await self._write(self._writer.keep_samples, samples, kept_from)
+
+    async def forget_samples(self, series: str, since: Mapping[int, float]) -> None:
+        """See Store.forget_samples."""
+        await self._write(self._writer.forget_samples, series, since)
+
+    async def samples(self, series: str, step_s: int, since: float, until: float) -> list[Point]:
+        """See Store.samples."""
+        return await self._read(self._reader.samples, series, step_s, since, until)
+
+    async def all_samples(self, step_s: int, since: float, until: float) -> list[StoredSample]:
+        """See Store.all_samples."""
+        return await self._read(self._reader.all_samples, step_s, since, until)
+
+    async def last_sample_at(self, step_s: int) -> int | None:
+        """See Store.last_sample_at."""
+        return await self._read(self._reader.last_sample_at, step_s)
 
     async def close(self) -> None:
         """Let what is under way end, and release file and folder. Closing twice is fine."""

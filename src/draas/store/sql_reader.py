@@ -9,12 +9,14 @@ from sqlalchemy import Column, ColumnElement, Connection, FromClause, func, sele
 
 from draas.model.event import Event
 from draas.model.job import Job, JobId, JobKind
+from draas.model.sample import Point
 from draas.store.chunks import chunks
 from draas.store.sql_failures import explain
-from draas.store.sql_schema import JOB_COLUMNS, answers, events, job_labels, job_nodes, job_specs, jobs
+from draas.store.sql_samples import select_samples
+from draas.store.sql_schema import JOB_COLUMNS, answers, events, job_labels, job_nodes, job_specs, jobs, samples
 from draas.store.sqlite import EXPECTED, connect_reader, transaction
-from draas.store.store import Answer, JobFilter, NumberedEvent, Page
-from draas.store.stored import decode_detail, decode_job
+from draas.store.store import Answer, JobFilter, NumberedEvent, Page, StoredSample
+from draas.store.stored import decode_detail, decode_job, decode_values
 
 IDS_AT_ONCE = 500
 
@@ -106,6 +108,26 @@ class SqlReader:
         old = select(jobs.c.id).where(jobs.c.settled_at < finished_before).order_by(jobs.c.settled_at, jobs.c.seq)
         with self._reading() as connection:
             return [JobId(id) for (id,) in connection.execute(old.limit(limit))]
+
+    def samples(self, series: str, step_s: int, since: float, until: float) -> list[Point]:
+        """See Store.samples."""
+        with self._reading() as connection:
+            rows = connection.execute(select_samples(series, step_s, since, until)).all()
+        return [Point(at, decode_values(body)) for at, body in rows]
+
+    def all_samples(self, step_s: int, since: float, until: float) -> list[StoredSample]:
+        """See Store.all_samples."""
+        wanted = select(samples).where(samples.c.step_s == step_s, samples.c.at >= since, samples.c.at < until)
+        with self._reading() as connection:
+            return [
+                StoredSample(*row)
+                for row in connection.execute(wanted.order_by(samples.c.step_s, samples.c.at, samples.c.series))
+            ]
+
+    def last_sample_at(self, step_s: int) -> int | None:
+        """See Store.last_sample_at."""
+        with self._reading() as connection:
+            return connection.execute(select(func.max(samples.c.at)).where(samples.c.step_s == step_s)).scalar()
 
 
 class _Matching:

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, String, Table
 
-REVISION = "0005"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
+REVISION = "0006"  # the newest migration: a database that has it needs no Alembic, whose import takes half a second
 Number = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER makes SQLite's rowid the key
 
 metadata = MetaData()
@@ -134,6 +134,17 @@ answers = Table(
     Column("body", LargeBinary, nullable=False),
     Column("at", Double, nullable=False),
     Index("ix_answers_at", "at"),
+)
+
+# What was measured of nodes and apps, in the order of time in which it comes and goes: written at the end, deleted at the beginning.
+samples = Table(
+    "samples",
+    metadata,
+    Column("step_s", Integer, primary_key=True, autoincrement=False),
+    Column("at", Number, primary_key=True, autoincrement=False),
+    Column("series", String, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 JOB_COLUMNS = (

@@ -1,6 +1,6 @@
 """SqlWriter: turns a Write into rows and commits them in one transaction. Lives in one thread."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from draas.model.plan import Plan
 from draas.store.chunks import chunks
 from draas.store.sql_failures import explain
 from draas.store.sql_migrate import migrate
+from draas.store.sql_samples import delete_series, forget_old
 from draas.store.sql_schema import (
     JOB_COLUMNS,
     answers,
@@ -32,10 +33,11 @@ from draas.store.sql_schema import (
     keys,
     nodes,
     registries,
+    samples,
     tokens,
 )
 from draas.store.sqlite import EXPECTED, connect_writer, transaction
-from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoreFailure, Write
+from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoredSample, StoreFailure, Write
 from draas.store.stored import (
     decode_app,
     decode_certificate,
@@ -150,6 +152,7 @@ SETTLE_JOBS = _move("state", "settled_at", "body")
 PUT_NODES, PUT_APPS = upsert(nodes, "id"), upsert(apps, "id")
 PUT_CERTIFICATES, DROP_CERTIFICATES = upsert(certificates, "host"), remove(certificates, "host")
 PUT_REGISTRIES, DROP_REGISTRIES = upsert(registries, "project", "host"), remove(registries, "project", "host")
+PUT_SAMPLES = upsert(samples, "step_s", "at", "series")
 PUT_EVENTS = Batch(events.insert(), events.columns.keys(), _places(len(events.columns)))
 PUT_KEYS, PUT_TOKENS, PUT_ANSWERS = upsert(keys, "id"), upsert(tokens, "digest"), upsert(answers, "key")
 DROP_JOBS, DROP_SPECS = remove(jobs, "seq"), remove(job_specs, "seq")
@@ -235,6 +238,20 @@ class SqlWriter:
         self._remember(rows, plan.gone_jobs)
         return last_event
 
+    def keep_samples(self, given: Sequence[StoredSample], kept_from: Mapping[int, float]) -> None:
+        """See Store.keep_samples."""
+        with transaction(self._connection, self._path):
+            self._check_leading()
+            PUT_SAMPLES.run(self._cursor, given)
+            forget_old(self._connection, kept_from)
+
+    def forget_samples(self, series: str, since: Mapping[int, float]) -> None:
+        """See Store.forget_samples."""
+        with transaction(self._connection, self._path):
+            self._check_leading()
+            for step_s, first in since.items():
+                self._connection.execute(delete_series(series, step_s, first, self._now()))
+
     # --- opening ---
 
     def _start(self) -> Snapshot:
@@ -275,7 +292,11 @@ class SqlWriter:
 
     def _check_epoch(self, last_event: int, last_seq: int) -> None:
         if COUNT_UP.run(self._cursor, [(last_event, last_seq, self._epoch)]) != 1:
-            newer = self._connection.execute(select(controller.c.epoch)).scalar()
+            self._check_leading()
+
+    def _check_leading(self) -> None:
+        newer = self._connection.execute(select(controller.c.epoch)).scalar()
+        if newer != self._epoch:
             raise StoreFailure(
                 f"another controller has taken over {self._path.parent} (epoch {newer}, this one has {self._epoch}): "
                 "stop this one"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from draas.model.allocation import NodeId
 from draas.model.app import App
@@ -12,6 +12,7 @@ from draas.model.job import Job, JobId, JobKind, JobState, ProjectName
 from draas.model.node import Node
 from draas.model.plan import EMPTY, Plan
 from draas.model.registry import RegistryLogin
+from draas.model.sample import Point
 
 
 class StoreFailure(Exception):
@@ -75,6 +76,15 @@ class Write:
     gone_certificates: Sequence[str] = ()  # by host
     registries: Sequence[RegistryLogin] = ()
     gone_registries: Sequence[tuple[ProjectName, str]] = ()  # by project and host
+
+
+class StoredSample(NamedTuple):
+    """What was measured of `series` (a node's or an app's id) in the `step_s` seconds from `at` (Unix seconds) on."""
+
+    step_s: int
+    at: int
+    series: str
+    body: bytes  # draas.store.stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +157,29 @@ class Store(Protocol):
 
     async def expired_jobs(self, finished_before: float, limit: int) -> list[JobId]:
         """Finished jobs older than retention allows."""
+        ...
+
+    async def keep_samples(self, samples: Sequence[StoredSample], kept_from: Mapping[int, float]) -> None:
+        """Make samples durable in a transaction of their own, in place of those that are there of the same time.
+
+        By the way those of a step that `kept_from` names are forgotten that began before, some at a time.
+        """
+        ...
+
+    async def forget_samples(self, series: str, since: Mapping[int, float]) -> None:
+        """Forget all samples of `series` that there can be: by step, those since the time given."""
+        ...
+
+    async def samples(self, series: str, step_s: int, since: float, until: float) -> list[Point]:
+        """In order of time: `since` and `until` are the first and the last time that a sample may begin."""
+        ...
+
+    async def all_samples(self, step_s: int, since: float, until: float) -> list[StoredSample]:
+        """Those of all series that begin from `since` on and before `until`, in order of time."""
+        ...
+
+    async def last_sample_at(self, step_s: int) -> int | None:
+        """When the newest sample of this step began."""
         ...
 
     async def close(self) -> None: ...

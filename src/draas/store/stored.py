@@ -6,7 +6,9 @@ details of events are maps by field name, written once or seldom; a new field wi
 older program would misread is a new form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from struct import error as StructError
+from struct import pack, unpack
 from typing import Any, TypeVar
 
 import msgspec
@@ -105,6 +107,19 @@ def encode_certificate(certificate: Certificate) -> bytes:
 
 def encode_registry(login: RegistryLogin) -> bytes:
     return _MARK + _encode(login)
+
+
+def encode_values(values: Sequence[float]) -> bytes:
+    """A sample's columns, as 32-bit floats: the one body without a form. A new column goes to the end."""
+    return pack(f"<{len(values)}f", *values)
+
+
+def decode_values(body: bytes) -> tuple[float, ...]:
+    """Raises StoreFailure for what is no sample."""
+    try:
+        return unpack(f"<{len(body) // 4}f", body)
+    except StructError as error:
+        raise StoreFailure(f"the database holds a sample that cannot be read ({error}): restore a backup") from error
 
 
 def encode_detail(detail: Mapping[str, Any]) -> bytes:

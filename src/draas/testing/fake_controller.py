@@ -30,6 +30,7 @@ from draas.scheduler.image_use import sources_in_use
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.server.services.registries import Registries
+from draas.server.services.samples import Samples, nothing_stored, read_samples
 from draas.store.memory import matches
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 from draas.testing.fake_apps import FakeApps
@@ -60,6 +61,9 @@ class FakeController:
         self.apps_now = FakeApps(lambda: sorted(self._nodes.values(), key=lambda node: node.name))
 
     # --- what the API asks ---
+
+    async def samples(self, series: str, since: float, step_s: float) -> Samples:
+        return await read_samples(self.history, nothing_stored, series, since, step_s, clock.steady())
 
     async def command(self, command: Command, render: Render, idempotency: Idempotency | None = None) -> Reply:
         if self.trouble:

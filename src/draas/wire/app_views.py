@@ -146,6 +146,32 @@ class AppView(AppSummary):
     scalings: list[ScalingView]
 
 
+class AppSampleView(TypedDict):
+    """What an app did, in means over a step of time from `at` on; null: not known.
+
+    Requests are those of all ingresses; `errors_per_s` were answered 5xx or not at all; `latency_ms` is the mean time from a
+    request to the beginning of its answer, null where there were none. CPU and memory are those of all replicas together.
+    """
+
+    at: str
+    requests_per_s: float | None
+    errors_per_s: float | None
+    latency_ms: float | None
+    cpu_cores: float | None
+    memory_bytes: int | None
+    replicas_ready: float
+    replicas_wanted: float
+
+
+class AppSampleList(TypedDict):
+    """What an app did, oldest first; `step_s` is the length of a step. Steps without a sample are left out."""
+
+    items: list[AppSampleView]
+    step_s: float
+    next: str | None
+    total: int
+
+
 class AppList(TypedDict):
     """Apps, by name."""
 

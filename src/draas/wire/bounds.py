@@ -68,7 +68,8 @@ def _usage(usage: Usage) -> bool:
 
 
 def _counters(counted: Counters) -> bool:
-    return all(map(_count, (counted.requests, counted.errors, counted.open, counted.waiting)))
+    counts = (counted.requests, counted.errors, counted.open, counted.waiting)
+    return all(map(_count, counts)) and 0 <= counted.answer_s <= MAX_COUNT
 
 
 def _ingress(said: Ingress) -> bool:
@@ -81,7 +82,13 @@ def _ingress(said: Ingress) -> bool:
 
 def _load(load: Load) -> bool:
     counts = (load.memory_used_bytes, load.memory_total_bytes, load.disk_used_bytes, load.disk_total_bytes)
-    return 0 <= load.cpu_percent <= 1_000_000 and 0 <= load.load_1m <= 1_000_000_000 and all(map(_count, counts))
+    rates = (load.received_bytes_per_s or 0.0, load.sent_bytes_per_s or 0.0)
+    return (
+        0 <= load.cpu_percent <= 1_000_000
+        and 0 <= load.load_1m <= 1_000_000_000
+        and all(map(_count, counts))
+        and all(0 <= rate <= MAX_COUNT for rate in rates)
+    )
 
 
 def _facts(facts: Facts) -> bool:

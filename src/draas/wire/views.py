@@ -135,13 +135,15 @@ class ImageView(TypedDict):
 
 
 class LoadView(TypedDict):
-    """Measured use of the whole machine; `cpu_percent` is 0..100 over all cores."""
+    """Measured use of the whole machine; `cpu_percent` is 0..100 over all cores. The network's rates are null where they are not measured."""
 
     cpu_percent: float
     memory_used_bytes: int
     disk_used_bytes: int
     disk_total_bytes: int
     load_1m: float
+    received_bytes_per_s: float | None
+    sent_bytes_per_s: float | None
 
 
 class IngressView(TypedDict):
@@ -191,19 +193,22 @@ class NodeList(TypedDict):
 
 
 class SampleView(TypedDict):
-    """A node's load at a time, or its mean over a step from then on."""
+    """A node's mean load over a step of time from `at` on; null: not measured."""
 
     at: str
     cpu_percent: float
     memory_used_bytes: int
     disk_used_bytes: int
     load_1m: float
+    received_bytes_per_s: float | None
+    sent_bytes_per_s: float | None
 
 
 class SampleList(TypedDict):
-    """A node's load over the last hour at most, oldest first."""
+    """What a node's load was, oldest first; `step_s` is the length of a step. Steps without a sample are left out."""
 
     items: list[SampleView]
+    step_s: float
     next: str | None
     total: int
 

@@ -12,7 +12,7 @@ from draas.model.node import Load
 
 def test_figures_are_told() -> None:
     states = (AllocationState.RUNNING, AllocationState.RUNNING, AllocationState.FAILED)
-    load = Load(cpu_percent=12.5, memory_used_bytes=3, disk_used_bytes=4, disk_total_bytes=5)
+    load = Load(cpu_percent=12.5, memory_used_bytes=3, disk_used_bytes=4, disk_total_bytes=5, sent_bytes_per_s=6.5)
     told = render_figures(Figures(linked=True, states=states, load=load, shipped_bytes=7, waiting_bytes=2)).decode()
     for line in (
         "draas_agent_linked 1.0",
@@ -22,10 +22,12 @@ def test_figures_are_told() -> None:
         "draas_agent_cpu_percent 12.5",
         "draas_agent_memory_used_bytes 3.0",
         "draas_agent_disk_used_bytes 4.0",
+        "draas_agent_network_sent_bytes_per_s 6.5",
         "draas_agent_log_shipped_bytes_total 7.0",
         "draas_agent_log_waiting_bytes 2.0",
     ):
         assert line in told.splitlines()
+    assert "received_bytes" not in told  # not measured
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,7 @@ import pytest
 
 from draas.cli.agent import agent_config
 from draas.cli.server import server_config
-from draas.server.acme.client import LETS_ENCRYPT
-from draas.server.config import AcmeConfig, DockerHub
+from draas.server.config import LETS_ENCRYPT, AcmeConfig, DockerHub
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,12 @@
 """HAProxy's configuration as text, and the runtime commands from one state to the next."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from draas.ingress import haproxy
 from draas.ingress.haproxy import maps_of, plan_maps, render
-from draas.ingress.haproxy_answers import Stat, Sums, read_old_workers, read_slots
+from draas.ingress.haproxy_answers import Stat, Sums, read_old_workers, read_slots, read_stats
 from draas.ingress.haproxy_slots import Slot, fill_slots, plan_servers
 from draas.ingress.serving import CertificateFile, Listening, Serving
 from draas.lib.values import replace
@@ -158,3 +159,19 @@ def test_counters_go_on_over_workers() -> None:
     sums.add({2: [stat(4)]})
     assert (sums.of("shop").requests, sums.of("shop").open) == (16, 1)
     assert sums.of("other").requests == 0
+
+
+def test_the_time_to_answers_adds_up_over_looks_and_workers() -> None:
+    def stat(requests: int, answer_ms: int) -> Stat:
+        return Stat(backend="app_shop", server="BACKEND", open=0, requests=requests, errors=0, answer_ms=answer_ms)
+
+    sums = Sums()
+    for seen in ({1: [stat(10, 20)]}, {1: [stat(10, 20)]}, {1: [stat(15, 40)], 2: [stat(1, 100)]}, {2: [stat(1, 100)]}):
+        sums.add(seen)
+    assert sums.of("shop").answer_s == pytest.approx(10 * 0.02 + 5 * 0.04 + 0.1)
+
+
+def test_an_answer_begins_after_waiting_connecting_and_thinking() -> None:
+    head = "# pxname,svname,scur,stot,req_tot,hrsp_5xx,qtime,ctime,rtime,ttime"
+    (stat,) = read_stats(f"{head}\napp_shop,BACKEND,1,9,9,2,3,1,40,900\n")
+    assert (stat.requests, stat.errors, stat.answer_ms) == (9, 2, 44)

@@ -10,7 +10,7 @@ from draas.model.probe import Health
 from draas.model.replica import Replica
 from draas.model.resources import MIB, Resources
 from draas.model.route import Counters
-from draas.scheduler.meter import FORGOTTEN_S, FRESH_S, USAGE_FRESH_S, WARM_S, WINDOW_S, Figures, Meter
+from draas.scheduler.meter import FORGOTTEN_S, FRESH_S, USAGE_FRESH_S, WARM_S, WINDOW_S, Figures, Meter, Work
 from draas.wire.link import Traffic, Usage, Usages
 
 ONE, TWO = NodeId("n-1"), NodeId("n-2")
@@ -190,3 +190,55 @@ def test_old_figures_of_use_do_not_count_and_are_forgotten(meter: Meter) -> None
     assert set(meter._used[ONE]) == {"r-2"}
     meter.forget_node(ONE)
     assert shares(meter, FORGOTTEN_S, a_replica(2)) == (None, None, 0)
+
+
+# --- what is kept of an app's work ---
+
+
+def work(meter: Meter, at: float) -> Work:
+    [(_, found)] = meter.work([APP], NOW + at)
+    return found
+
+
+def count(meter: Meter, at: float, requests: int, errors: int = 0, answer_s: float = 0.0, node: NodeId = ONE) -> None:
+    counted = Counters(requests=requests, errors=errors, answer_s=answer_s)
+    meter.take_traffic(node, Traffic(generation=1, apps={"shop": counted}), NOW + at)
+
+
+def test_work_is_what_was_counted_since_the_last_look(meter: Meter) -> None:
+    count(meter, 0, 1_000_000, 1_000, 50.0)
+    assert work(meter, 0).requests_per_s is None
+    count(meter, 10, 1_000_100, 1_020, 52.0)
+    assert work(meter, 10) == Work(requests_per_s=10, errors_per_s=2, answering=0.2, cpu_cores=0, memory_bytes=0)
+    count(meter, 20, 1_000_100, 1_020, 52.0)
+    assert work(meter, 20).requests_per_s == 0
+    assert work(meter, 21).requests_per_s is None  # nothing new was said
+
+
+def test_work_of_all_ingresses_adds_up_and_silent_ones_count_for_nothing(meter: Meter) -> None:
+    for at in (0, 10):
+        count(meter, at, 10 * at, node=ONE)
+        count(meter, at, 2 * at, at, node=TWO)
+        found = work(meter, at)
+    assert (found.requests_per_s, found.errors_per_s) == (12, 1)
+    count(meter, 20, 200)
+    assert work(meter, 20).requests_per_s == 10
+
+
+def test_a_proxy_that_begins_anew_makes_no_peak_of_work(meter: Meter) -> None:
+    count(meter, 0, 500, 50, 5.0)
+    work(meter, 0)
+    count(meter, 10, 30, 10, 1.0)
+    found = work(meter, 10)
+    assert (found.requests_per_s, found.errors_per_s, found.answering) == (3, 1, 0.1)
+
+
+def test_use_is_the_sum_over_replicas_of_their_means(meter: Meter) -> None:
+    app = an_app(replicas=(a_replica(1), a_replica(2, node="n-2")))
+    for at, millis in enumerate((100, 300)):
+        use(meter, at, millis, replica="r-1")
+        use(meter, at, 50, 10, replica="r-2", node=TWO)
+    [(_, found)] = meter.work([app], NOW + 2)
+    assert (found.cpu_cores, found.memory_bytes) == (0.25, 60 * MIB)
+    [(_, found)] = meter.work([app], NOW + 3)
+    assert (found.cpu_cores, found.memory_bytes) == (None, None)  # nothing new was said

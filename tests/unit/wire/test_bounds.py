@@ -46,6 +46,8 @@ def test_heartbeats_and_hellos() -> None:
         Load(memory_used_bytes=-1),
         Load(disk_total_bytes=2**60),
         Load(load_1m=INFINITE),
+        Load(received_bytes_per_s=-1.0),
+        Load(sent_bytes_per_s=NAN),
     ):
         assert not in_bounds(Heartbeat(mono=1.0, load=load))
     assert not in_bounds(Heartbeat(mono=NAN, load=Load()))

@@ -1,5 +1,6 @@
 // Queries: what pages read, each under the key by which live.ts marks it as stale.
 import { queryOptions } from '@tanstack/react-query';
+import { type Range, sinceOf } from '../ui/charts/ranges';
 import { api, take } from './client';
 
 const LOAD_MS = 5000; // measured loads are in no event
@@ -8,7 +9,8 @@ export const keys = {
   session: ['session'] as const,
   nodes: ['nodes'] as const,
   node: (id: string) => ['nodes', 'one', id] as const,
-  samples: (id: string) => ['samples', id] as const,
+  samples: (id: string, range: string) => ['samples', id, range] as const,
+  appSamples: (name: string, range: string) => ['app-samples', name, range] as const,
   apps: ['apps'] as const,
   app: (name: string) => ['apps', 'one', name] as const,
   jobs: ['jobs'] as const,
@@ -51,11 +53,24 @@ export const nodeQuery = (id: string) =>
     refetchInterval: LOAD_MS,
   });
 
-export const samplesQuery = (id: string) =>
+/** A machine's load over a range. */
+export const samplesQuery = (id: string, range: Range) =>
   queryOptions({
-    queryKey: keys.samples(id),
-    queryFn: () => take(api.GET('/api/nodes/{id}/metrics', { params: { path: { id } } })),
-    refetchInterval: 10_000,
+    queryKey: keys.samples(id, range.key),
+    queryFn: () =>
+      take(api.GET('/api/nodes/{id}/metrics', { params: { path: { id }, query: { since: sinceOf(range) } } })),
+    refetchInterval: range.againMs,
+    staleTime: range.againMs / 2,
+  });
+
+/** What an app did over a range. */
+export const appSamplesQuery = (name: string, range: Range) =>
+  queryOptions({
+    queryKey: keys.appSamples(name, range.key),
+    queryFn: () =>
+      take(api.GET('/api/apps/{name}/metrics', { params: { path: { name }, query: { since: sinceOf(range) } } })),
+    refetchInterval: range.againMs,
+    staleTime: range.againMs / 2,
   });
 
 export const appsQuery = queryOptions({ queryKey: keys.apps, queryFn: () => take(api.GET('/api/apps')) });

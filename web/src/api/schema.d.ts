@@ -91,6 +91,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/apps/{name}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an app did: every 10 s for an hour, every minute for a day, every 15 minutes for 5 weeks */
+        get: operations["metrics_api_apps__name__metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/apps/{name}/plan": {
         parameters: {
             query?: never;
@@ -701,7 +718,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A node's load over the last hour */
+        /** A node's load: every 10 s for an hour, every minute for a day, every 15 minutes for 5 weeks */
         get: operations["metrics_api_nodes__id__metrics_get"];
         put?: never;
         post?: never;
@@ -1077,6 +1094,45 @@ export interface components {
              * @default 256
              */
             memory_mb?: number;
+        };
+        /**
+         * AppSampleList
+         * @description What an app did, oldest first; `step_s` is the length of a step. Steps without a sample are left out.
+         */
+        AppSampleList: {
+            /** Items */
+            items: components["schemas"]["AppSampleView"][];
+            /** Next */
+            next: string | null;
+            /** Step S */
+            step_s: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * AppSampleView
+         * @description What an app did, in means over a step of time from `at` on; null: not known.
+         *
+         *     Requests are those of all ingresses; `errors_per_s` were answered 5xx or not at all; `latency_ms` is the mean time from a
+         *     request to the beginning of its answer, null where there were none. CPU and memory are those of all replicas together.
+         */
+        AppSampleView: {
+            /** At */
+            at: string;
+            /** Cpu Cores */
+            cpu_cores: number | null;
+            /** Errors Per S */
+            errors_per_s: number | null;
+            /** Latency Ms */
+            latency_ms: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /** Replicas Ready */
+            replicas_ready: number;
+            /** Replicas Wanted */
+            replicas_wanted: number;
+            /** Requests Per S */
+            requests_per_s: number | null;
         };
         /**
          * AppState
@@ -2246,7 +2302,7 @@ export interface components {
         };
         /**
          * LoadView
-         * @description Measured use of the whole machine; `cpu_percent` is 0..100 over all cores.
+         * @description Measured use of the whole machine; `cpu_percent` is 0..100 over all cores. The network's rates are null where they are not measured.
          */
         LoadView: {
             /** Cpu Percent */
@@ -2259,6 +2315,10 @@ export interface components {
             load_1m: number;
             /** Memory Used Bytes */
             memory_used_bytes: number;
+            /** Received Bytes Per S */
+            received_bytes_per_s: number | null;
+            /** Sent Bytes Per S */
+            sent_bytes_per_s: number | null;
         };
         /**
          * LogLineView
@@ -2733,19 +2793,21 @@ export interface components {
         };
         /**
          * SampleList
-         * @description A node's load over the last hour at most, oldest first.
+         * @description What a node's load was, oldest first; `step_s` is the length of a step. Steps without a sample are left out.
          */
         SampleList: {
             /** Items */
             items: components["schemas"]["SampleView"][];
             /** Next */
             next: string | null;
+            /** Step S */
+            step_s: number;
             /** Total */
             total: number;
         };
         /**
          * SampleView
-         * @description A node's load at a time, or its mean over a step from then on.
+         * @description A node's mean load over a step of time from `at` on; null: not measured.
          */
         SampleView: {
             /** At */
@@ -2758,6 +2820,10 @@ export interface components {
             load_1m: number;
             /** Memory Used Bytes */
             memory_used_bytes: number;
+            /** Received Bytes Per S */
+            received_bytes_per_s: number | null;
+            /** Sent Bytes Per S */
+            sent_bytes_per_s: number | null;
         };
         /**
          * ScaleBody
@@ -3464,6 +3530,78 @@ export interface operations {
                     "application/json": unknown;
                     "text/event-stream": unknown;
                     "text/plain": unknown;
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    metrics_api_apps__name__metrics_get: {
+        parameters: {
+            query?: {
+                /** @description RFC 3339, Unix seconds, or an age; default: an hour ago. The finest samples that reach back so far are given */
+                since?: string | null;
+                /** @description seconds between the points; more than the samples' own gives means */
+                step?: number;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppSampleList"];
                 };
             };
             /** @description Bad input; `errors` says where */
@@ -7073,9 +7211,9 @@ export interface operations {
     metrics_api_nodes__id__metrics_get: {
         parameters: {
             query?: {
-                /** @description RFC 3339, Unix seconds, or an age; default: an hour ago */
+                /** @description RFC 3339, Unix seconds, or an age; default: an hour ago. The finest samples that reach back so far are given */
                 since?: string | null;
-                /** @description seconds between the points; more than 10 gives means */
+                /** @description seconds between the points; more than the samples' own gives means */
                 step?: number;
             };
             header?: never;

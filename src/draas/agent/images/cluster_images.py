@@ -4,18 +4,15 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
-
 from draas.agent.images.door import open_door
 from draas.agent.images.fetch import fetch_blob
 from draas.agent.images.names import cluster_name, local_name
 from draas.agent.images.upstream import Controller, Upstream
+from draas.lib import log
 from draas.model.image_name import CLUSTER_HOST, Digest, Repository
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-log = structlog.get_logger(__name__)
 
 
 class ClusterImages:

@@ -6,11 +6,9 @@ import socket
 from pathlib import Path
 
 import msgspec
-import structlog
 
+from draas.lib import log
 from draas.model.login import Login
-
-log = structlog.get_logger(__name__)
 
 LOOPBACK = "127.0.0.1"  # engines take registries there without TLS, whatever their daemon.json says
 USER = "draas"

@@ -4,14 +4,12 @@ import json
 from collections.abc import AsyncIterator
 
 import aiohttp
-import structlog
 from aiohttp import web
 
 from draas.agent.images.passing import answered_headers, asked_headers, opens, status_of_target
 from draas.agent.images.upstream import BUFFER_BYTES, Away, Upstream
+from draas.lib import log
 from draas.model.login import Login
-
-log = structlog.get_logger(__name__)
 
 CLOSE_S = 1.0
 REST_S = 5.0  # for the rest of a body that was answered early

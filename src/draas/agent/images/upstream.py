@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from ssl import SSLContext
 
 import aiohttp
-import structlog
 from yarl import URL
 
 from draas.client.trust import explain_failure
 from draas.lib import clock
 from draas.lib.backoff import full_jitter
-
-log = structlog.get_logger(__name__)
 
 PATIENCE_S = 10.0  # a controller that restarts is back by then
 CONNECT_S = 10.0

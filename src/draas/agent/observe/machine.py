@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from draas.agent.observe.network import Network
+from draas.lib import clock
 from draas.lib.disk import Disk, disk_of
 from draas.model.node import Load
 from draas.model.resources import Resources
@@ -35,16 +37,22 @@ def fullest_disk(folders: Iterable[Path]) -> Disk:
     return max((disk_of(one) for one in folders if one.is_dir()), key=lambda disk: disk.share, default=Disk())
 
 
-def measure_load(folders: Iterable[Path]) -> Load:
-    """Use of the whole machine now; `cpu_percent` since the previous call. The disk is the fullest of those that hold `folders`."""
+def measure_load(folders: Iterable[Path], network: Network) -> Load:
+    """Use of the whole machine now; `cpu_percent` and the network since the previous call.
+
+    The disk is the fullest of those that hold `folders`.
+    """
     memory = psutil.virtual_memory()
     disk = fullest_disk(folders)
+    received, sent = network.rates(clock.monotonic())
     return Load(
         cpu_percent=psutil.cpu_percent(),
         memory_used_bytes=int(memory.total - memory.available),
         disk_used_bytes=disk.used_bytes,
         disk_total_bytes=disk.total_bytes,
         load_1m=psutil.getloadavg()[0],
+        received_bytes_per_s=received,
+        sent_bytes_per_s=sent,
     )
 
 

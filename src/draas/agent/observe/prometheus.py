@@ -36,10 +36,17 @@ class _FiguresCollector(Collector):
             ("draas_agent_disk_used_bytes", "Disk in use where the agent keeps its data", load.disk_used_bytes),
             ("draas_agent_disk_total_bytes", "Size of that disk", load.disk_total_bytes),
             ("draas_agent_load_1m", "Load average of the machine over a minute", load.load_1m),
+            (
+                "draas_agent_network_received_bytes_per_s",
+                "Bytes a second that the machine receives",
+                load.received_bytes_per_s,
+            ),
+            ("draas_agent_network_sent_bytes_per_s", "Bytes a second that the machine sends", load.sent_bytes_per_s),
             ("draas_agent_log_waiting_bytes", "Output sent and not yet durable", figures.waiting_bytes),
         )
         for name, told, value in gauges:
-            yield GaugeMetricFamily(name, told, value=value)
+            if value is not None:
+                yield GaugeMetricFamily(name, told, value=value)
         shipped = "Output that the controller has made durable since the agent started"
         yield CounterMetricFamily("draas_agent_log_shipped_bytes", shipped, value=figures.shipped_bytes)
         by_state = GaugeMetricFamily("draas_agent_allocations", "Allocations here, by state", labels=["state"])

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from draas.ingress.dns import (
     LOOPBACK_DOMAIN,
@@ -24,12 +23,11 @@ from draas.ingress.dns import (
 )
 from draas.ingress.folder import start_daemon
 from draas.ingress.proxy import ProxyTrouble
+from draas.lib import log
 from draas.lib.backoff import full_jitter
 from draas.lib.ids import digest
 from draas.lib.values import replace
 from draas.wire.link import Routes
-
-log = structlog.get_logger(__name__)
 
 PROGRAM = "dnsmasq"
 SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # not on every user's PATH

@@ -11,19 +11,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from draas.agent.observe.figures import Figures
 from draas.agent.observe.prometheus import render_figures
+from draas.lib import log
 from draas.lib.addresses import is_loopback
 from draas.model.errors import Invalid
 
 KEY_FILE = "metrics.key"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 CLOSE_S = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager

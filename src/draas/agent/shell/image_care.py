@@ -5,15 +5,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from draas.agent.core.images import ImageRemoval, Present, Rules, plan_removals
 from draas.agent.runtimes.docker.api import EngineAway, EngineError
 from draas.agent.runtimes.docker.image_ledger import ImageLedger
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.disk import Disk
-
-log = structlog.get_logger(__name__)
 
 EVERY_S = 60.0
 

@@ -9,13 +9,11 @@ import os
 from pathlib import Path
 
 import msgspec
-import structlog
 
+from draas.lib import log
 from draas.model.allocation import AllocationId, Observed
 from draas.model.job import RuntimeName
 from draas.wire.link import Assignment
-
-log = structlog.get_logger(__name__)
 
 _NOTED = "seen:"  # before the id of an allocation: what was observed of it
 

@@ -9,16 +9,14 @@ from ssl import SSLContext
 
 import aiohttp
 import msgspec
-import structlog
 
 from draas.agent.core import events as e
 from draas.agent.shell.performer import Performer
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.backoff import full_jitter
+from draas.model.errors import Forbidden
 from draas.model.node import Facts, Load
 from draas.wire import link as wire
-
-log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_S = 10.0
 SILENCE_S = 10.0  # a controller that answers no heartbeat for so long is gone, whatever TCP says
@@ -34,7 +32,7 @@ _FINAL = {
 }
 
 
-class LinkRefused(Exception):
+class LinkRefused(Forbidden):
     """The controller will not have this agent; the message says why and what to do. Trying again helps nothing."""
 
     def __init__(self, code: int) -> None:

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping
 
-import structlog
-
 from draas.agent.core import events as e
 from draas.agent.core.core import AgentCore
 from draas.agent.core.metering import Meter
@@ -13,14 +11,12 @@ from draas.agent.runtimes.runtime import Runtime, RuntimeFailure
 from draas.agent.shell.journal import Journal
 from draas.agent.shell.shipping import Shipment
 from draas.agent.shell.tending import tend
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, Cause
 from draas.model.job import RuntimeName
 from draas.model.probe import Served
 from draas.wire.link import LogAck, LogChunk, Usage
-
-log = structlog.get_logger(__name__)
 
 AGAIN_S = 1.0  # stopping and removing are tried until they work
 SHIP_TRIES = 60  # an engine that restarts is back by then; output that is gone for good must not be waited for for ever

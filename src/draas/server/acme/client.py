@@ -18,7 +18,6 @@ from cryptography.x509.oid import NameOID
 from draas.lib import clock
 from draas.server.acme.jws import AccountKey, b64
 
-LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 REQUEST_TIMEOUT_S = 30.0
 ORDER_TIMEOUT_S = 180.0  # authorities look from several places, and try again
 ANSWER_BYTES = 1024 * 1024

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
-import structlog
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from draas.lib import log
 from draas.server.access import ROUTES
 from draas.server.api import (
     app_logs,
@@ -48,7 +48,6 @@ from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
 from draas.server.web.routes import BUILT, web_routes
 
-log = structlog.get_logger(__name__)
 NOUNS = (
     health,
     jobs,
@@ -157,5 +156,5 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def _on_defect(request: Request, error: Exception) -> Response:
-    log.error("request failed", method=request.method, path=request.url.path[:256], exc_info=error)
+    log.error("request failed", method=request.method, path=request.url.path[:256], cause=error)
     return problem(500, "a defect in DRaaS: the controller's log has the details")

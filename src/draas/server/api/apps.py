@@ -39,8 +39,10 @@ from draas.server.api.guard import (
     respond,
 )
 from draas.server.api.image_check import check_app_image
+from draas.server.api.metrics_query import MetricsQuery, since_of
 from draas.server.api.plan import plan_app
 from draas.server.api.render import encode, render_list
+from draas.server.api.render_samples import render_app_sample, render_samples
 from draas.server.services.app_names import check_own_domains
 from draas.server.services.controller import Controller
 from draas.store.store import Key
@@ -58,6 +60,7 @@ from draas.wire.app_body import (
 from draas.wire.app_views import (
     AppExplanationView,
     AppList,
+    AppSampleList,
     AppView,
     PlanView,
     ReleaseList,
@@ -199,6 +202,18 @@ async def scalings(request: Request, name: Name) -> Response:
     app = await visible_app(api_of(request).controller, key_of(request), name)
     items = [render_apps.render_scaling(scaling) for scaling in reversed(app.scalings)]
     return json_response(render_list(items, len(items)))
+
+
+@router.get(
+    "/api/apps/{name}/metrics",
+    summary="What an app did: every 10 s for an hour, every minute for a day, every 15 minutes for 5 weeks",
+    responses=answers({200: AppSampleList}, 400, 401, 403, 404, 503),
+)
+async def metrics(request: Request, name: Name, query: Annotated[MetricsQuery, Query()]) -> Response:
+    controller = api_of(request).controller
+    app = await visible_app(controller, key_of(request), name)
+    found = await controller.samples(app.id, since_of(query, clock.steady()), query.step)
+    return json_response(render_samples(found, render_app_sample))
 
 
 @router.get(

@@ -108,6 +108,11 @@ class FiguresCollector(Collector):
             "draas_node_disk_total_bytes", "Size of the disk", "node", {n.name: n.load.disk_total_bytes for n in nodes}
         )
         yield _by("draas_node_disk_used_bytes", "Disk in use", "node", {n.name: n.load.disk_used_bytes for n in nodes})
+        received = {n.name: n.load.received_bytes_per_s for n in nodes}
+        sent = {n.name: n.load.sent_bytes_per_s for n in nodes}
+        for name, told, rates in (("received", "receives", received), ("sent", "sends", sent)):
+            measured = {node: rate for node, rate in rates.items() if rate is not None}
+            yield _by(f"draas_node_network_{name}_bytes_per_s", f"Bytes a second that it {told}", "node", measured)
 
 
 def _by(name: str, told: str, label: str, values: Mapping[str, float]) -> Metric:

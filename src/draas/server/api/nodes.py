@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -13,9 +12,9 @@ from draas.server.api import render
 from draas.server.api.bodies import parse, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import GuardedRoute, api_of, json_response, respond
-from draas.server.api.since import parse_since
+from draas.server.api.metrics_query import MetricsQuery, since_of
+from draas.server.api.render_samples import render_node_sample, render_samples
 from draas.server.services.controller import Controller, Reply
-from draas.server.services.history import EVERY_S
 from draas.wire.api import NodePatch
 from draas.wire.views import NodeList, NodeView, SampleList
 
@@ -44,28 +43,16 @@ async def show(request: Request, id: IdOrName) -> Response:
     return json_response(render.encode(render.render_node(node, controller.reserved(node))))
 
 
-class MetricsQuery(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-    since: str | None = Field(
-        None, max_length=64, description="RFC 3339, Unix seconds, or an age; default: an hour ago"
-    )
-    step: float = Field(
-        EVERY_S, ge=EVERY_S, le=3600, description="seconds between the points; more than 10 gives means"
-    )
-
-
 @router.get(
     "/api/nodes/{id}/metrics",
-    summary="A node's load over the last hour",
+    summary="A node's load: every 10 s for an hour, every minute for a day, every 15 minutes for 5 weeks",
     responses=answers({200: SampleList}, 400, 401, 403, 404, 503),
 )
 async def metrics(request: Request, id: IdOrName, query: Annotated[MetricsQuery, Query()]) -> Response:
     controller = api_of(request).controller
     node = await controller.node(id)
-    since = parse_since(query.since, clock.now()) if query.since is not None else 0.0
-    items = [render.render_sample(sample) for sample in controller.history.samples(node.id, since, query.step)]
-    return json_response(render.render_list(items, len(items)))
+    found = await controller.samples(node.id, since_of(query, clock.steady()), query.step)
+    return json_response(render_samples(found, render_node_sample))
 
 
 @router.patch(

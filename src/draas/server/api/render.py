@@ -16,7 +16,6 @@ from draas.model.resources import MIB, Resources
 from draas.model.route import Ingress
 from draas.scheduler.disks import warnings_of
 from draas.server.services.controller import Reply
-from draas.server.services.history import Sample
 from draas.store.store import Key, NumberedEvent
 from draas.wire.views import (
     AttemptView,
@@ -29,7 +28,6 @@ from draas.wire.views import (
     KeyView,
     NodeView,
     ResourcesView,
-    SampleView,
     VerdictView,
 )
 
@@ -205,6 +203,8 @@ def render_node(node: Node, used: Resources) -> NodeView:
             "disk_used_bytes": load.disk_used_bytes,
             "disk_total_bytes": load.disk_total_bytes,
             "load_1m": load.load_1m,
+            "received_bytes_per_s": load.received_bytes_per_s,
+            "sent_bytes_per_s": load.sent_bytes_per_s,
         },
         "runtimes": [
             {
@@ -223,17 +223,6 @@ def render_node(node: Node, used: Resources) -> NodeView:
         "warnings": warnings_of(Disk(used_bytes=load.disk_used_bytes, total_bytes=load.disk_total_bytes)),
         "joined_at": time_or_none(node.joined_at or None),
         "last_seen": time_or_none(node.last_seen_at or None),
-    }
-
-
-def render_sample(sample: Sample) -> SampleView:
-    """One point of a node's history."""
-    return {
-        "at": rfc3339(sample.at),
-        "cpu_percent": round(sample.cpu_percent, 2),
-        "memory_used_bytes": round(sample.memory_used_bytes),
-        "disk_used_bytes": round(sample.disk_used_bytes),
-        "load_1m": round(sample.load_1m, 2),
     }
 
 

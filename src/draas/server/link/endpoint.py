@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Mapping
 
 import msgspec
-import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from draas.lib import clock
@@ -15,8 +14,6 @@ from draas.server.link.hub import Channel, Hub
 from draas.server.loops.control import ControlLoop
 from draas.wire import link as wire
 from draas.wire.bounds import in_bounds
-
-log = structlog.get_logger(__name__)
 
 HELLO_TIMEOUT_S = 10.0
 SILENCE_STEP_S = 1.0

@@ -3,14 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 
-import structlog
-
+from draas.lib import log
 from draas.model.allocation import AllocationId, NodeId
 from draas.store.logs import LogStore
 from draas.store.store import StoreFailure
 from draas.wire import link as wire
-
-log = structlog.get_logger(__name__)
 
 OUT_LIMIT = (
     20_000  # messages waiting for one slow agent; beyond it the link is cut, and full state follows when it is back

@@ -5,9 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.disk import Disk, disk_of
 from draas.model.cluster import Cluster
 from draas.model.errors import DraasError
@@ -22,8 +20,6 @@ from draas.scheduler.image_use import Reference, User, images_in_use, kept_on, n
 from draas.server.registry.images import Images
 from draas.server.services.images import Collected, read_holdings, remove_images, stored_images
 from draas.store.store import StoreFailure
-
-log = structlog.get_logger(__name__)
 
 EVERY_S = 600.0
 LOOK_S = 10.0  # how often the disk is looked at

@@ -7,9 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from dataclasses import replace
 
 import msgspec
-import structlog
 
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.sealing import KEY_BYTES, Sealer, Unsealable
 from draas.model.allocation import AllocationId, NodeId, Observed
 from draas.model.app import App, AppId
@@ -35,11 +34,10 @@ from draas.server.services.docker_hub import with_push
 from draas.server.services.history import History
 from draas.server.services.kept_certificates import pem_of
 from draas.server.services.registries import Registries
+from draas.server.services.samples import Samples, read_samples
 from draas.store.logs import LogStore
-from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, Write
+from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
-
-log = structlog.get_logger(__name__)
 
 EVENTS_PAGE = 500
 
@@ -366,7 +364,6 @@ class ControlLoop(TickLoop):
         return self._registries.all()
 
     def _revoke_node(self, tick: Tick, node_id: NodeId) -> None:
-        self.history.forget(node_id)
         gone = tuple(key.id for key in self._keys.values() if key.node_id == node_id)
         tick.write = replace(tick.write, gone_keys=(*tick.write.gone_keys, *gone))
         tick.then.append(lambda: self._learn(Write(gone_keys=gone)))
@@ -401,6 +398,13 @@ class ControlLoop(TickLoop):
     def fleet_size(self) -> int:
         """How many machines have joined, also those that are not here now."""
         return sum(key.role == "node" for key in self._keys.values())
+
+    async def samples(self, series: str, since: float, step_s: float) -> Samples:
+        """See Controller.samples."""
+        try:
+            return await read_samples(self.history, self._store.samples, series, since, step_s, clock.steady())
+        except StoreFailure as failure:
+            raise Unavailable(failure.detail) from failure
 
     def queue_length(self) -> int:
         return len(self.control.queue)
@@ -459,7 +463,8 @@ class ControlLoop(TickLoop):
     def on_heartbeat(self, node_id: NodeId, load: Load, facts: Facts | None) -> None:
         """Fresh figures of a node; not worth waking the loop unless its facts changed."""
         self.control.heartbeat(node_id, load, facts, clock.steady())
-        self.history.note(node_id, load, clock.steady())
+        if node_id in self.control.cluster.nodes:
+            self.history.note_load(node_id, load, clock.steady())
         if facts is not None:
             self._wake.set()
 

@@ -3,16 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.errors import DraasError
 from draas.model.event import Event
 from draas.model.node import Node
 from draas.scheduler.disks import CONTROLLER, DiskLevel, disks_of, judge_disks
 from draas.server.services.own_disk import OwnDisk
-
-log = structlog.get_logger(__name__)
 
 EVERY_S = 5.0
 

@@ -4,14 +4,10 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
-
 from draas.lib import clock
 from draas.scheduler.domains import Resolved, hosts_of, is_due, look, warnings_of
 from draas.scheduler.routes import ingress_addresses
 from draas.server.loops.control import ControlLoop
-
-log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0  # how soon after a deploy
 AT_ONCE = 8

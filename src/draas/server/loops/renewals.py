@@ -4,9 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.certificate import Source
 from draas.model.errors import DraasError, Invalid
 from draas.model.event import Event
@@ -18,8 +16,6 @@ from draas.server.loops.domains import Domains
 from draas.server.services.certificates import check_certificate
 from draas.server.services.kept_certificates import certificate_event
 from draas.store.store import Write
-
-log = structlog.get_logger(__name__)
 
 EVERY_S = 2.0
 SHOW_TIMEOUT_S = 15.0  # for the ingresses to answer a challenge

@@ -8,9 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.allocation import AllocationId, AllocationState, NodeId
 from draas.model.app import App, AppId
 from draas.model.errors import DraasError, Unavailable
@@ -22,8 +20,6 @@ from draas.server.services.controller import Reply
 from draas.store.logs import LogStore
 from draas.store.store import Store, StoreFailure, Write
 from draas.wire.link import Assign, Routes
-
-log = structlog.get_logger(__name__)
 
 TICK_S = 0.25  # how late a timer may be when nothing else wakes the loop
 SLICE_S = 0.01  # how long a tick goes on before API calls and links have their turn

@@ -16,7 +16,7 @@ from draas.model.node import Node
 from draas.model.node_rights import NodeRights
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
-from draas.server.services.history import History
+from draas.server.services.samples import Samples
 from draas.store.logs import LogStore
 from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
 
@@ -115,9 +115,8 @@ class Controller(Protocol):
         """What the allocations on `node` hold."""
         ...
 
-    @property
-    def history(self) -> History:
-        """What the nodes' loads were."""
+    async def samples(self, series: str, since: float, step_s: float) -> Samples:
+        """What the node or app with this id did from `since` on, in steps of `step_s` or of what is kept (draas.server.services.levels)."""
         ...
 
     @property

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-import structlog
 
+from draas.lib import log
 from draas.lib.sealing import Sealer, Unsealable
 from draas.model.event import Event
 from draas.model.job import ProjectName, RuntimeName
@@ -12,8 +12,6 @@ from draas.model.login import Login
 from draas.model.registry import RegistryLogin, registry_of
 from draas.store.store import Write
 from draas.wire.link import Assignment
-
-log = structlog.get_logger(__name__)
 
 
 def seal_login(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from draas.agent.runtimes.docker.log_file import Growth
+from draas.agent.runtimes.docker.log_file import Growth, sweep_pause_s
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 
@@ -35,3 +35,11 @@ async def test_a_sweep_that_stood_still_does_not_put_off_the_next(
     finally:
         os.close(file)
     assert waiting.done()
+
+
+@pytest.mark.parametrize(
+    ("quiet_s", "files", "pause_s"),
+    [(math.inf, 1, 0.05), (0.1, 1, 0.01), (0.5, 1, 0.05), (0.1, 1000, 0.15), (math.inf, 1000, 0.15)],
+)
+def test_sweeps_come_often_while_lines_do_and_never_cost_much(quiet_s: float, files: int, pause_s: float) -> None:
+    assert sweep_pause_s(quiet_s, files) == pytest.approx(pause_s)

@@ -4,19 +4,21 @@ import { Alert, Button, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import type { AppDetail } from '../../api/client';
 import { appExplainQuery, certificatesQuery } from '../../api/queries';
 import { bytes, cores } from '../../lib/amounts';
 import { commandText } from '../../lib/shell';
 import { duration } from '../../lib/time';
 import { CopyButton, CopyId } from '../../ui/Copy';
+import { RangeSwitch } from '../../ui/charts/RangeSwitch';
+import { type RangeKey, rangeOf } from '../../ui/charts/ranges';
 import { Explained } from '../../ui/Explained';
 import { Icon } from '../../ui/icons';
 import { useMay } from '../../ui/may';
 import { Facts, Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
-import { Answer, EmptyState } from '../../ui/states';
+import { Answer, EmptyState, Loading } from '../../ui/states';
 import { TimeAgo } from '../../ui/TimeAgo';
 import { AppActions, CanaryDecision } from './AppActions';
 import { BUILD_LABEL } from './form';
@@ -26,6 +28,7 @@ import { appRoute } from './route';
 import { useApp } from './useApp';
 import { covers, failingOf, healthText, healthyText, hostOf, remedyOf, scalingRules, stateOf } from './words';
 
+const AppCharts = lazy(() => import('./AppCharts'));
 const MIB = 1024 * 1024;
 const SCALINGS_SHOWN = 10;
 
@@ -66,12 +69,27 @@ function Parts({ app }: { app: AppDetail }) {
         <Addresses app={app} />
       </div>
       <Replicas app={app} />
+      <Metrics app={app} />
       <Releases app={app} />
       <AppOutput app={app} />
       <Scaling app={app} />
       <Explain app={app} />
       <Asked app={app} />
     </>
+  );
+}
+
+function Metrics({ app }: { app: AppDetail }) {
+  const range = rangeOf(appRoute.useSearch().range);
+  const navigate = appRoute.useNavigate();
+  const choose = (key: RangeKey) =>
+    void navigate({ search: (before) => ({ ...before, range: key }), replace: true, resetScroll: false });
+  return (
+    <Section title="Metrics" beside={<RangeSwitch range={range} onChange={choose} />}>
+      <Suspense fallback={<Loading rows={3} />}>
+        <AppCharts app={app} range={range} />
+      </Suspense>
+    </Section>
   );
 }
 

@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Replica, Spec } from '../../api/client';
 import { diffReleases } from './diff';
+import { marksOf } from './marks';
 import { nameFault, nameOfFile, nameOfGit, nameOfImage } from './names';
 import { isLeftOut, recognise } from './recognise';
 import { archiveSource, folderSource } from './source';
@@ -255,4 +256,18 @@ test('the names in a zip are read from its end; of anything else nothing is said
   expect((await archiveSource(new File([zip], 'a.zip'))).paths).toEqual(['a.txt']);
   expect((await archiveSource(new File(['no zip at all, but some text'], 'a.zip'))).paths).toBeNull();
   expect((await archiveSource(new File([zip], 'a.tar.gz'))).paths).toBeNull();
+});
+
+test('marks stand where a release began to roll out', () => {
+  const brief = { reason: '', image: '', canary: '', rollback_of: null, created_at: '', finished_at: null };
+  const releases = [
+    { ...brief, number: 3, state: 'pending', rolling_at: null },
+    { ...brief, number: 2, state: 'live', rolling_at: '2026-11-25T10:00:05Z' },
+    { ...brief, number: 1, state: 'replaced', rolling_at: '2026-11-25T10:00:00Z' },
+  ];
+  const at = Date.parse('2026-11-25T10:00:00Z') / 1000;
+  expect(marksOf(releases)).toEqual([
+    { at, number: 1, state: 'replaced' },
+    { at: at + 5, number: 2, state: 'live' },
+  ]);
 });

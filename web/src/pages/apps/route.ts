@@ -1,6 +1,7 @@
 // Addresses of the apps and of deploying. The forms stand outside /apps/: an app may have any name.
 import { createRoute, lazyRouteComponent } from '@tanstack/react-router';
 import { shellRoute } from '../../shell/route';
+import { type RangeKey, readRange } from '../../ui/charts/ranges';
 
 export const appsRoute = createRoute({
   getParentRoute: () => shellRoute,
@@ -8,11 +9,12 @@ export const appsRoute = createRoute({
   component: lazyRouteComponent(() => import('./Apps'), 'Apps'),
 });
 
-/** `from` and `to`: releases that are compared. `replica`: whose output is shown. */
+/** `from` and `to`: releases that are compared. `replica`: whose output is shown. `range`: how far back charts reach. */
 export interface AppSearch {
   from?: number;
   to?: number;
   replica?: number;
+  range?: RangeKey;
 }
 
 const whole = (given: unknown): number | undefined =>
@@ -22,7 +24,12 @@ export const appRoute = createRoute({
   getParentRoute: () => shellRoute,
   path: '/apps/$name',
   validateSearch: (search: Record<string, unknown>): AppSearch => {
-    const read = Object.entries({ from: whole(search.from), to: whole(search.to), replica: whole(search.replica) });
+    const read = Object.entries({
+      from: whole(search.from),
+      to: whole(search.to),
+      replica: whole(search.replica),
+      range: readRange(search.range),
+    });
     return Object.fromEntries(read.filter(([, value]) => value !== undefined));
   },
   component: lazyRouteComponent(() => import('./AppPage'), 'AppPage'),

@@ -10,6 +10,8 @@ import { bytes, cores, count } from '../../lib/amounts';
 import { commandText } from '../../lib/shell';
 import { useAct } from '../../ui/act';
 import { CopyId } from '../../ui/Copy';
+import { RangeSwitch } from '../../ui/charts/RangeSwitch';
+import { rangeOf } from '../../ui/charts/ranges';
 import { Icon } from '../../ui/icons';
 import { Meter } from '../../ui/Meter';
 import { useMay } from '../../ui/may';
@@ -20,7 +22,7 @@ import { TimeAgo } from '../../ui/TimeAgo';
 import { machineRoute } from './route';
 import { troublesOf } from './trouble';
 
-const Charts = lazy(() => import('./Charts'));
+const MachineCharts = lazy(() => import('./MachineCharts'));
 const MIB = 1024 * 1024;
 const APPS_LOOKED_AT = 50;
 const IMAGES_SHOWN = 20;
@@ -90,11 +92,7 @@ function Parts({ machine }: { machine: Machine }) {
           />
         </Section>
       </div>
-      <Section title="The last hour">
-        <Suspense fallback={<Loading rows={3} />}>
-          <Charts id={machine.id} machine={machine} />
-        </Suspense>
-      </Section>
+      <Load machine={machine} />
       <Running machine={machine} />
       <div className="columns">
         <Section title="Runtimes">
@@ -137,6 +135,26 @@ function Parts({ machine }: { machine: Machine }) {
         )}
       </Section>
     </>
+  );
+}
+
+function Load({ machine }: { machine: Machine }) {
+  const range = rangeOf(machineRoute.useSearch().range);
+  const navigate = machineRoute.useNavigate();
+  return (
+    <Section
+      title="Over time"
+      beside={
+        <RangeSwitch
+          range={range}
+          onChange={(key) => void navigate({ search: { range: key }, replace: true, resetScroll: false })}
+        />
+      }
+    >
+      <Suspense fallback={<Loading rows={3} />}>
+        <MachineCharts machine={machine} range={range} />
+      </Suspense>
+    </Section>
   );
 }
 

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { troublesOf } from './trouble';
 
-const load = { cpu_percent: 0, memory_used_bytes: 0, disk_used_bytes: 1, disk_total_bytes: 10, load_1m: 0 };
+const load = {
+  cpu_percent: 0,
+  memory_used_bytes: 0,
+  disk_used_bytes: 1,
+  disk_total_bytes: 10,
+  load_1m: 0,
+  received_bytes_per_s: null,
+  sent_bytes_per_s: null,
+};
 const docker = { name: 'docker', available: true, version: '1', isolation: '', missing: '' };
 const machine = { state: 'ready', runtimes: [docker], load, ingress: null };
 

@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { capacityOf } from './capacity';
 
-const load = { cpu_percent: 50, memory_used_bytes: 100, disk_used_bytes: 7, disk_total_bytes: 10, load_1m: 1 };
+const load = {
+  cpu_percent: 50,
+  memory_used_bytes: 100,
+  disk_used_bytes: 7,
+  disk_total_bytes: 10,
+  load_1m: 1,
+  received_bytes_per_s: null,
+  sent_bytes_per_s: null,
+};
 const machine = (state: string) => ({
   state,
   allocatable: { cpu_cores: 4, memory_mb: 1, gpus: 0 },

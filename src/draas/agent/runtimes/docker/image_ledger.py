@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import structlog
 
 from draas.agent.core.images import Owned
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.durable import replace_file
 
 if TYPE_CHECKING:
     from draas.agent.runtimes.docker.api import EngineApi
 
 USED_STEP_S = 300.0  # how exactly the last use is known: each step is a write
-
-log = structlog.get_logger(__name__)
 
 
 class ImageLedger:

@@ -3,13 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from draas.agent.core.images import ImageRemoval, Present
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
+from draas.lib import log
 from draas.model.image_name import image_key
-
-log = structlog.get_logger(__name__)
 
 
 class ImageRoom:

@@ -4,6 +4,7 @@ Nothing in the path comes from a user: the folder is the engine's answer, the id
 """
 
 import asyncio
+import math
 import os
 import re
 import stat
@@ -19,6 +20,7 @@ from draas.lib.tasks import Tasks
 READ_BYTES = 256 * 1024
 FLOW_S = 0.01  # while lines come: long enough that thousands are read at once, a tenth of what a person notices
 SWEEP_S = 0.05
+BUSY_S = 0.25  # after a line more are likely: sweeps come as often as reads do
 # A sweep over very many files comes later, so that all take no more than 1/200 of a core: a look at one costs 0.7 us. The time that a sweep took must
 # not say when the next comes: on a busy machine it is mostly waiting for a core, and 10 ms of that would be 2 s in which no line is seen.
 SWEEP_FILE_S = 0.00015
@@ -50,6 +52,11 @@ def _size(file: int) -> int:
     return os.lseek(file, 0, os.SEEK_END)
 
 
+def sweep_pause_s(quiet_s: float, files: int) -> float:
+    """How long after a sweep over `files` the next comes, where none of them has grown for `quiet_s`."""
+    return max(FLOW_S if quiet_s < BUSY_S else SWEEP_S, SWEEP_FILE_S * files)
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     file: int
@@ -79,13 +86,17 @@ class Growth:
             self._waiting.discard(waiter)
 
     async def _sweep(self) -> None:
+        moved_at = -math.inf
         while self._waiting:
             now = clock.monotonic()
             for one in self._waiting:
-                moved = _size(one.file) != one.size
-                if (moved or one.changed.is_set() or now >= one.until) and not one.due.done():
+                if _size(one.file) != one.size:
+                    moved_at = now
+                elif not one.changed.is_set() and now < one.until:
+                    continue
+                if not one.due.done():
                     one.due.set_result(None)
-            await asyncio.sleep(max(SWEEP_S, SWEEP_FILE_S * len(self._waiting)))
+            await asyncio.sleep(sweep_pause_s(now - moved_at, len(self._waiting)))
 
 
 @dataclass(slots=True)

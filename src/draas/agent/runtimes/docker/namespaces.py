@@ -11,19 +11,15 @@ TCP connection, which a later job may see in /proc/net/tcp.
 import asyncio
 from typing import Any, NamedTuple
 
-import structlog
-
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
 from draas.agent.runtimes.docker.pause_image import PAUSE_IMAGE, pause_archive
 from draas.agent.runtimes.docker.usage import parent_from
-from draas.lib import ids
+from draas.lib import ids, log
 from draas.model.allocation import AllocationId
 
 POOL = "draas.pool"
 # Each costs a container shim, about 10 MB; as many jobs as start at once on most machines.
 POOL_SIZE = 16
-
-log = structlog.get_logger(__name__)
 
 
 class Namespace(NamedTuple):

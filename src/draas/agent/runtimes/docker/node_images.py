@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import structlog
-
 from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.images.names import is_cluster_image
 from draas.agent.runtimes.docker import images
@@ -17,7 +15,7 @@ from draas.agent.runtimes.docker.pull import pull
 from draas.agent.runtimes.docker.registry_auth import login_for
 from draas.agent.runtimes.docker.seen_images import SeenImages
 from draas.agent.runtimes.runtime import RuntimeFailure, unheard
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.allocation import AllocationId, Cause
 from draas.model.login import Login
 from draas.model.node import Image
@@ -25,8 +23,6 @@ from draas.model.registry import registry_of
 from draas.wire.link import Assignment
 
 LISTED_S = 5.0  # how old a list may be
-
-log = structlog.get_logger(__name__)
 
 
 class NodeImages:

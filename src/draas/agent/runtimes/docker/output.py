@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 
 import aiohttp
-import structlog
 
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError
 from draas.agent.runtimes.docker.log_entries import UnknownFormat
@@ -23,15 +22,13 @@ from draas.agent.runtimes.docker.log_frames import LogFrames
 from draas.agent.runtimes.docker.log_items import LogItems
 from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, woken
 from draas.agent.runtimes.runtime import RuntimeFailure
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.allocation import Cause
 from draas.wire.records import Stream, pack, payload_bytes
 
 RETRY_S = 1.0
 
 HasEnded = Callable[[], Awaitable[bool]]
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import structlog
-
 from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.runtimes.docker import container_body, container_state, containers, usage
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
@@ -28,7 +26,7 @@ from draas.agent.runtimes.docker.running import RunningContainers
 from draas.agent.runtimes.docker.service_body import LOOPBACK
 from draas.agent.runtimes.docker.watch import RECHECK_S, EngineWatch, Life, woken
 from draas.agent.runtimes.runtime import Door, Exited, Found, Listener, Ran, RuntimeFailure, Used, unheard
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.clock import parse_rfc3339
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId, Cause
@@ -38,8 +36,6 @@ from draas.wire.link import Assignment
 
 PROBE_TIMEOUT_S = 5.0
 OOM_EVENT_S = 0.3  # the engine learns of an out-of-memory kill separately from the exit, and sometimes later
-
-log = structlog.get_logger(__name__)
 
 Watchdog = Callable[[dict[str, float]], Awaitable[None]]
 

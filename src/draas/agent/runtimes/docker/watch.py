@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import structlog
-
 from draas.agent.runtimes.docker.api import EngineApi, EngineAway, EngineError, filters
 from draas.agent.runtimes.docker.container_body import OWNER
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.lib.backoff import full_jitter
 from draas.lib.tasks import Tasks
 
@@ -25,8 +23,6 @@ RECHECK_S = 15.0
 RECONNECT_CAP_S = 2.0
 # The engine says that the subscription is there just before it is: ask for the last moments again.
 OVERLAP_S = 5.0
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
