@@ -26,8 +26,15 @@ class Match(TypedDict, total=False):
 def page_query(match: Match) -> Parameters:
     """As the API takes it."""
     pairs = [f"{label}={value}" for label, value in (match.get("labels") or {}).items()]
-    asked = {name: match.get(name) for name in ("state", "name", "node", "project", "cursor")}
-    return given(**asked, label=pairs or None, limit=str(match.get("limit", 100)))
+    return given(
+        state=match.get("state"),
+        name=match.get("name"),
+        node=match.get("node"),
+        project=match.get("project"),
+        label=pairs or None,
+        cursor=match.get("cursor"),
+        limit=str(match.get("limit", 100)),
+    )
 
 
 async def wait_ended(transport: Transport, path: str, what: str, timeout_s: float | None) -> Any:
