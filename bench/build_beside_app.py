@@ -1,7 +1,8 @@
 """An app's latency on the machine that builds: quiet, beside builds by DRaaS, and beside the same by plain docker build and push, in turns.
 
-`.venv/bin/python bench/build_beside_app.py [ROUNDS]`: one machine with controller, agent, ingress and a private engine, as `draas up` makes it. It is
-one CPU of this host, which nothing else of the host has meanwhile (held_cpu): the worst case, as build, ingress and app meet on it all the time.
+`.venv/bin/python bench/build_beside_app.py [all|one [ROUNDS]]`: one machine with controller, agent, ingress and a private engine, as `draas up` makes it.
+It has all CPUs of this host (`all`), by which the figure is judged: nothing else may run meanwhile, and what did is printed as cores that others took. Or it
+is one CPU of this host, which nothing else of the host has meanwhile (`one`, held_cpu): the worst case, as build, ingress and app meet on it all the time.
 The build has busy loops for 8 s, and writes 96 MB that do not compress, which are then pushed in four layers. Requests come 150 a second through
 the ingress, from a process that never waits for the CPU, as it stands for other machines. What counts is p99 during a build to p99 in the quiet windows
 before and after it, the median over the rounds; asked: at most 1.2. The controller and the agent are asked for their health 20 times a second: their
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 from one_machine import Machine, one_machine
 
 from draas.agent.runtimes.build.finding import find_engine
@@ -67,8 +69,9 @@ class Span:
 class Sent:
     """What the sending process has written so far: for each target, when requests were due and how long they took."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, pid: int) -> None:
         self._file = file
+        self.pid = pid
         self.times: dict[str, list[tuple[float, float]]] = {}
 
     def read(self) -> None:
@@ -105,7 +108,7 @@ async def sending(folder: Path, targets: list[tuple[str, float, int, str, str]])
     with (folder / "times").open("wb") as out:
         process = await asyncio.create_subprocess_exec(*words, stdout=out)
     try:
-        yield Sent(folder / "times")
+        yield Sent(folder / "times", process.pid)
     finally:
         process.kill()
         await process.wait()
@@ -220,10 +223,18 @@ def p99_ratio(rounds: list[Round], sent: Sent, part: str = "build") -> float:
     return statistics.median(during / quiet for during, quiet in each)
 
 
+def elsewhere_s(group: str, sent: Sent) -> float:
+    """CPU time that this host has spent so far on what is neither of the machine nor the sending process."""
+    times = psutil.cpu_times()
+    busy = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+    own = psutil.Process(sent.pid).cpu_times()
+    return float(busy - own.user - own.system - ControlGroup(group).cpu_s)
+
+
 Way = Callable[[int], Awaitable[list[Span]]]
 
 
-async def measure(machine: Machine, port: int, health: int, ways: dict[str, Way], rounds: int) -> int:
+async def measure(machine: Machine, group: str, port: int, health: int, ways: dict[str, Way], rounds: int) -> int:
     targets = [("app", RATE, port, "shop.localhost", "/")]
     targets += [("controller", PROBES, int(machine.url.rpartition(":")[2]), "localhost", "/healthz")]
     targets += [("agent", PROBES, health, "localhost", "/healthz")]
@@ -232,15 +243,17 @@ async def measure(machine: Machine, port: int, health: int, ways: dict[str, Way]
         before = await quiet()
         for number in range(rounds):
             for at, (name, way) in enumerate(ways.items()):
+                began, elsewhere = clock.monotonic(), elsewhere_s(group, sent)
                 build = await way(len(ways) * number + at)
                 after = await quiet()
+                others = (elsewhere_s(group, sent) - elsewhere) / (clock.monotonic() - began)
                 one = Round(quiet=[before, after], build=build)
                 done[name].append(one)
                 before = after
                 await asyncio.sleep(1)
                 sent.read()
                 took = "+".join(f"{span.ended - span.began:.1f}" for span in build)
-                print(f"{name:7} {took} s: {shown([one], sent)}; load {os.getloadavg()[0]:.1f}", flush=True)
+                print(f"{name:7} {took} s: {shown([one], sent)}; others took {others:.2f} cores", flush=True)
         print(f"all {rounds} rounds:")
         for name, of in done.items():
             ratios = ", ".join(f"{part} {p99_ratio(of, sent, part):.2f}" for part in ("build", "steps", "push"))
@@ -258,7 +271,7 @@ async def quiet() -> Span:
     return Span(began, clock.monotonic())
 
 
-async def inside(engine: PrivateEngine, folder: Path, rounds: int) -> int:
+async def inside(engine: PrivateEngine, group: str, folder: Path, rounds: int) -> int:
     port, health, registry = free_port(), free_port(), free_port()
     api = EngineApi(engine.url)
     try:
@@ -289,19 +302,27 @@ async def inside(engine: PrivateEngine, folder: Path, rounds: int) -> int:
                     cli, engine.url, f"127.0.0.1:{registry}", folder / "plain", number
                 ),
             }
-            return await measure(machine, port, health, ways, rounds)
+            return await measure(machine, group, port, health, ways, rounds)
     finally:
         plain.kill()
         await plain.wait()
 
 
-def main(rounds: int) -> int:
+def arguments(words: list[str]) -> tuple[str, int]:
+    """Which CPUs, and how many rounds."""
+    cpus = words[0] if words else "all"
+    if cpus not in ("all", "one"):
+        raise SystemExit(f"{cpus!r}: `all` or `one` CPUs, then how many rounds")
+    return cpus, int(words[1]) if len(words) > 1 else ROUNDS
+
+
+def main(cpus: str, rounds: int) -> int:
     """In a control group of its own: the machine, whose parts are `system` and the engine's."""
     group = ControlGroup(f"/draas-bench-{os.getpid()}")
     try:
         group.make()
         group.weigh(MACHINE_WEIGHT)
-        words = [sys.executable, __file__, "--machine", group.name, str(rounds)]
+        words = [sys.executable, __file__, "--machine", group.name, cpus, str(rounds)]
         return subprocess.run(["sh", "-c", f'{group.enter_script()}; exec "$@"', "sh", *words], check=False).returncode
     finally:
         group.kill()
@@ -309,7 +330,7 @@ def main(rounds: int) -> int:
 
 
 @contextmanager
-def held_cpu(group: str) -> Iterator[int]:
+def held_cpu(group: str) -> Iterator[str]:
     """The CPU that is the machine's, kept from whatever else this host does: what the machine leaves of it is burnt by an idle loop of its group.
 
     Idle groups (Linux 5.15) give way to anything at once, so that the loop is not felt within the machine.
@@ -323,20 +344,29 @@ def held_cpu(group: str) -> Iterator[int]:
     )
     try:
         os.sched_setaffinity(0, {cpu})
-        yield cpu
+        yield f"CPU {cpu} of this host to itself"
     finally:
         burner.kill()
         burner.wait()
 
 
-def machine(group: str, rounds: int) -> int:
-    with held_cpu(group) as cpu, tempfile.TemporaryDirectory(prefix="draas-bench-") as temporary:
-        print(f"the machine has CPU {cpu} of this host to itself", flush=True)
+@contextmanager
+def all_cpus() -> Iterator[str]:
+    """The machine has what the host has."""
+    yield f"all {len(os.sched_getaffinity(0))} CPUs of this host"
+
+
+def machine(group: str, cpus: str, rounds: int) -> int:
+    with (
+        held_cpu(group) if cpus == "one" else all_cpus() as held,
+        tempfile.TemporaryDirectory(prefix="draas-bench-") as temporary,
+    ):
+        print(f"the machine has {held}", flush=True)
         engine = PrivateEngine(Path(temporary), group=f"{group}/docker")
         try:
             engine.start()
             with engine.inside():
-                return asyncio.run(inside(engine, Path(temporary), rounds))
+                return asyncio.run(inside(engine, group, Path(temporary), rounds))
         finally:
             engine.close()
 
@@ -345,6 +375,6 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--send"]:
         asyncio.run(send(json.loads(sys.argv[2])))
     elif sys.argv[1:2] == ["--machine"]:
-        sys.exit(machine(sys.argv[2], int(sys.argv[3])))
+        sys.exit(machine(sys.argv[2], sys.argv[3], int(sys.argv[4])))
     else:
-        sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS))
+        sys.exit(main(*arguments(sys.argv[1:])))

@@ -23,7 +23,7 @@ class Begun(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Sources:
     def __init__(self, begun: Begun) -> None:
-        self.login = begun.login
+        self.builds_login = begun.login
         self._source = begun.source
 
     async def fetch(self, repository: Repository, digest: Digest, to: Path) -> None:

@@ -39,6 +39,10 @@ class Sources:
     login: Login
     uploads: dict[Digest, bytes] = field(default_factory=dict)
 
+    @property
+    def builds_login(self) -> Login:
+        return self.login
+
     def upload(self, archive: bytes) -> Digest:
         digest = Digest(f"sha256:{hashlib.sha256(archive).hexdigest()}")
         self.uploads[digest] = archive

@@ -14,12 +14,13 @@ from image_site import Hold, Site, cluster_images, image_site
 from registry_client import basic, digest_of, image_manifest
 from yarl import URL
 
-from draas.agent.images import fetch
+from draas.agent.images import fetch, proxy
 from draas.agent.images.cluster_images import ClusterImages
 from draas.agent.images.upstream import Upstream
 from draas.agent.runtimes.runtime import RuntimeFailure
 from draas.model.allocation import Cause
 from draas.model.image_name import Digest, Repository
+from draas.model.login import Login
 from draas.store.store import Write
 from draas.testing.api import stored_key
 from draas.testing.waiting import until
@@ -346,6 +347,36 @@ async def test_a_slow_side_holds_the_other_back(images: ClusterImages, site: Sit
     assert written < 32 * MIB
     writer.transport.abort()
     received.go_on.set()
+
+
+@pytest.mark.parametrize("patience_s", [60.0, 0.1])
+async def test_layers_of_a_build_come_in_turns(
+    images: ClusterImages, site: Site, monkeypatch: pytest.MonkeyPatch, patience_s: float
+) -> None:
+    """The engine packs as fast as it is read, outside of all limits; whoever else pushes does not wait, and nobody does for ever."""
+    monkeypatch.setattr(proxy, "TURN_S", patience_s)
+    at_once = max(1, len(os.sched_getaffinity(0)) - 1)
+    own, of_builds = images.login, images.builds_login
+    locations = [(await ask(images, "POST", f"/v2/{WEB}/blobs/uploads/"))[1]["Location"] for _ in range(at_once + 2)]
+    site.hold = Hold("PATCH")
+
+    def begin(location: str, login: Login) -> "asyncio.Task[tuple[int, dict[str, str], bytes]]":
+        as_whom = basic(login.password, login.username)
+        return asyncio.create_task(ask(images, "PATCH", location, LARGE, Authorization=as_whom))
+
+    def arrived() -> list[str]:
+        return [line.split()[1].partition("?")[0] for line in site.asked if line.startswith("PATCH")]
+
+    sending = [begin(location, of_builds) for location in locations[:at_once]]
+    await until(arrived, lambda seen: len(seen) == at_once, "the uploads whose turn it is")
+    sending.append(begin(locations[at_once], of_builds))
+    if patience_s < 1:
+        await until(arrived, lambda seen: len(seen) == at_once + 1, "the upload after those that are stuck")
+    sending.append(begin(locations[-1], own))
+    seen = await until(arrived, lambda seen: locations[-1].partition("?")[0] in seen, "the upload of somebody else")
+    assert (locations[at_once].partition("?")[0] in seen) == (patience_s < 1)
+    site.hold.go_on.set()
+    assert {(await one)[0] for one in sending} == {202}
 
 
 async def settled(hold: Hold) -> int:

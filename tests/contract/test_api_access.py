@@ -8,6 +8,7 @@ from starlette.websockets import WebSocket
 
 from draas.lib import clock, ids
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
+from draas.server import attempts
 from draas.server.access import (
     ROUTES,
     Caller,
@@ -85,7 +86,8 @@ async def test_every_route_with_every_role(served: Served, role: str) -> None:
             assert status < 500, told
 
 
-async def test_no_route_but_health_opens_without_a_good_key(served: Served) -> None:
+async def test_no_route_but_health_opens_without_a_good_key(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "BURST", 1_000)  # so that each is told why
     expired = await put_key(served.controller, "admin", ttl_s=-1)
     revoked = await put_key(served.controller, "admin")
     await served.controller.write(Write(gone_keys=(stored_key(served.controller, revoked).id,)))
@@ -122,11 +124,11 @@ def test_a_route_that_the_table_lacks_cannot_be_served(images: Images) -> None:
 async def test_nodes_authenticate_with_their_own_keys() -> None:
     controller = FakeController()
     node, admin = await put_key(controller, "node"), await put_key(controller, "admin")
-    assert authenticate_node(controller, {"authorization": f"Bearer {node}"}).role == "node"
+    assert authenticate_node(controller, Caller(authorization=f"Bearer {node}")).role == "node"
     with pytest.raises(Forbidden):
-        authenticate_node(controller, {"authorization": f"Bearer {admin}"})
+        authenticate_node(controller, Caller(authorization=f"Bearer {admin}"))
     with pytest.raises(Unauthenticated):
-        authenticate_node(controller, {})
+        authenticate_node(controller, Caller(authorization=None, session="a browser's"))
 
 
 async def test_the_first_start_makes_one_admin_key() -> None:
@@ -153,6 +155,10 @@ async def test_open_mode_is_for_this_machine_and_no_foreign_page() -> None:
             assert await ask(served, "GET", "/healthz", None, Host=host) == 403, host
         assert await ask(served, "POST", "/api/jobs", None, Origin="http://evil.example") == 403
         assert await ask(served, "POST", "/api/jobs", None, Origin="null") == 403
+        assert await ask(served, "GET", "/api/jobs", None, X_Forwarded_For="127.0.0.1") == 403, (
+            "a proxy lets anybody in"
+        )
+        assert await ask(served, "GET", "/api/jobs", None, Forwarded="for=127.0.0.1") == 403
         assert await ask(served, "GET", "/api/jobs", None, Origin=served.url) == 200
         assert await ask(served, "GET", "/api/jobs", "Bearer wrong") == 401
         assert await ask(served, "POST", "/api/join-tokens", f"Bearer {served.secrets['viewer']}") == 403

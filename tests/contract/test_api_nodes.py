@@ -13,7 +13,7 @@ from draas.lib import clock, ids
 from draas.model.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from draas.model.node import Load
 from draas.server.api.config import ApiConfig
-from draas.store.store import JoinToken, Write
+from draas.store.store import Token, Write
 from draas.testing.api import Served, make_node, serve_api
 
 
@@ -80,7 +80,7 @@ async def test_a_token_joins_one_machine(served: Served, client: Client) -> None
 
 
 async def test_an_expired_token_says_so(served: Served, client: Client) -> None:
-    await served.controller.write(Write(tokens=(JoinToken(digest=ids.digest("join_old"), expires_at=1.0),)))
+    await served.controller.write(Write(tokens=(Token(digest=ids.digest("join_old"), expires_at=1.0),)))
     with pytest.raises(Unauthenticated, match="expired at 1970"):
         await client.join("join_old", "node-a")
 

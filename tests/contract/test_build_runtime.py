@@ -5,6 +5,8 @@ import functools
 import http.server
 import io
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -21,8 +23,10 @@ from build_world import BASE, DEADLINE_S, Machine, machine, run, text_of
 from runtimes import processes_of
 
 from draas.agent.runtimes.build.build_runtime import BuildRuntime
+from draas.agent.runtimes.build.group_settings import parse_cpus
 from draas.agent.runtimes.docker.usage import ROOT
 from draas.agent.runtimes.runtime import RuntimeFailure
+from draas.lib.promptness import NICE
 from draas.model.allocation import AllocationId, Cause
 from draas.model.login import Login
 from draas.model.resources import MIB
@@ -260,7 +264,14 @@ async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtim
 
     await begin(0)
     await until(limits, lambda seen: seen == (str(100 * MIB), "20000"), "limits of one build")
-    assert (cpu / "cpu.idle").read_text().strip() == "1" or (cpu / "cpu.shares").read_text().strip() == "16"
+    assert (cpu / "cpu.shares").read_text().strip() == "16" or (cpu / "cpu.idle").read_text().strip() == "1"
+    usable = os.sched_getaffinity(0)
+    stepped = await until(lambda: stepping("echo up; while"), bool, "its step does not run")
+    for pid in (
+        stepped
+    ):  # one CPU is the apps', and then builds are not idle on the others; a machine with one has none to leave
+        assert os.sched_getaffinity(pid) == (usable - {min(usable)} or usable)
+    assert (cpu / "cpu.idle").read_text().strip() == ("0" if len(usable) > 1 else "1")
     await begin(1)
     await until(limits, lambda seen: seen == (str(200 * MIB), "40000"), "limits of two builds together")
 
@@ -273,6 +284,22 @@ async def test_limits_are_set_while_it_runs_and_taken_back(here: Machine, runtim
     assert int(limits()[0]) > 2**60
     assert limits()[1] == "-1"
     assert (cpu / "cpu.idle").read_text().strip() == "0"
+    assert parse_cpus((group_of(here, "cpuset") / "cpuset.cpus").read_text()) >= usable
+
+
+async def test_what_carries_requests_to_apps_comes_before_the_engines_packing(
+    here: Machine, runtime: BuildRuntime, tmp_path: Path
+) -> None:
+    carrier = tmp_path / "docker-proxy"  # known by its name, as the engine has no other word for it
+    shutil.copy(shutil.which("sleep") or "", carrier)
+    process = await asyncio.create_subprocess_exec(carrier, "600")
+    try:
+        ended, log = await run(runtime, here.order({"Dockerfile": f"FROM {BASE}\n"}))
+        assert ended.exit_code == 0, log
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) == NICE
+    finally:
+        process.kill()
+        await process.wait()
 
 
 async def test_disk_is_limited(here: Machine, runtime: BuildRuntime) -> None:

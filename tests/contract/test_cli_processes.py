@@ -157,6 +157,11 @@ def test_up_without_an_engine_runs_host_jobs_and_leaves_nothing_behind(up: Up, t
     assert "runs host jobs" in up.wait_for("^Node here is ready")
     assert sum("host jobs only" in line for line in up.said) == 1, up.said
 
+    link = up.draas("dashboard")
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/sign-in#token=k-\w+\.link_\w+\n", link.stdout), (
+        link.stdout,
+        link.stderr,
+    )
     ran = up.draas("run", "--", "echo out; echo err >&2; exit 3")
     assert (ran.stdout, ran.stderr, ran.returncode) == ("out\n", "err\n", 3)
     assert "here" in up.draas("jobs").stdout

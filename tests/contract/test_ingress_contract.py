@@ -16,6 +16,7 @@ from draas.ingress.config import ProxyName
 from draas.ingress.folder import running_pid
 from draas.ingress.haproxy import RUNTIME
 from draas.ingress.haproxy_proxy import converse
+from draas.lib.promptness import NICE
 from draas.model.route import AppRoute, Endpoint, HostPath
 from draas.testing.load import Load
 from draas.testing.running_ingress import RunningIngress, free_ports
@@ -63,12 +64,26 @@ def proxy_pid(ingress: RunningIngress) -> int | None:
     return running_pid(ingress.config.folder / name / {"haproxy": "haproxy.pid", "nginx": "daemon.pid"}[name], name)
 
 
+def proxy_nices(ingress: RunningIngress) -> tuple[int, list[int]]:
+    """How nice the proxy is, and its workers."""
+    pid = proxy_pid(ingress)
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return os.getpriority(os.PRIO_PROCESS, pid or 0), [os.getpriority(os.PRIO_PROCESS, int(one)) for one in workers]
+
+
 async def test_requests_are_spread_and_counted(ingress: RunningIngress, one: WebServer, two: WebServer) -> None:
     await ingress.serve(shop(one, two))
     replicas = [(await ingress.ask(SHOP)).replica for _ in range(10)]
     assert set(replicas) == {"one", "two"}
     counted = await ingress.until(lambda: ingress.counters("shop"), lambda seen: seen.requests == 10, "ten are counted")
     assert counted.errors == 0
+
+
+async def test_the_proxy_comes_before_what_merely_computes(ingress: RunningIngress, one: WebServer) -> None:
+    await ingress.serve(shop(one))
+    own, workers = proxy_nices(ingress)
+    assert workers
+    assert {own, *workers} == {NICE if os.geteuid() == 0 else 0}
 
 
 async def test_the_time_to_the_beginning_of_answers_is_counted(ingress: RunningIngress, one: WebServer) -> None:

@@ -34,11 +34,11 @@ from draas.store.store import (
     EVENTS_KEPT_S,
     Answer,
     JobFilter,
-    JoinToken,
     Key,
     Store,
     StoredSample,
     StoreFailure,
+    Token,
     Write,
 )
 from draas.store.stored import encode_values
@@ -213,7 +213,7 @@ async def test_keys_and_tokens_come_back_until_they_are_gone(place: Place, store
         id="k-1", digest="d1", role="node", name="one", project="p", node_id=FULL_NODE.id, created_at=AT, expires_at=AT + 1
     )  # fmt: skip
     plain = Key(id="k-2", digest="d2", role="admin")
-    token, gone = JoinToken(digest="t1", expires_at=AT + 60), JoinToken(digest="t2", expires_at=AT + 60)
+    token, gone = Token(digest="t1", expires_at=AT + 60), Token(digest="t2", expires_at=AT + 60)
     await store.commit(Write(keys=(full, plain), tokens=(token, gone)))
     await store.commit(Write(keys=(replace(plain, name="renamed"),), gone_tokens=(gone.digest, "never there")))
     await store.close()
@@ -228,7 +228,7 @@ async def test_keys_and_tokens_come_back_until_they_are_gone(place: Place, store
 
 
 async def test_a_token_that_has_expired_is_forgotten(place: Place, store: Store) -> None:
-    await store.commit(Write(tokens=(JoinToken(digest="t", expires_at=AT + 60),)))
+    await store.commit(Write(tokens=(Token(digest="t", expires_at=AT + 60),)))
     await store.close()
     place.at = AT + 61
     again = place.store()

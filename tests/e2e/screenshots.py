@@ -16,6 +16,8 @@ from cloud import ADMIN_KEY, Cloud
 from playwright.sync_api import Browser, expect, sync_playwright
 from push import push_image
 
+from draas.testing.certificates import TestAuthority
+
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
 ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
@@ -49,6 +51,22 @@ def fill(cloud: Cloud) -> dict[str, str]:
     ids["queued"] = cloud.submit("true", name="too-big", resources={"cpu_cores": 500, "memory_mb": 64})
     cloud.wait_job(ids["running"], "running")
     return ids
+
+
+def fill_settings(cloud: Cloud) -> None:
+    """Keys of several kinds, logins, certificates."""
+    for role, name, project, ttl_s in (
+        ("viewer", "wall display", None, None),
+        ("deployer", "ci", "web", 90 * 86_400),
+        ("deployer", "ada's laptop", None, None),
+        ("admin", "grace", None, 30 * 86_400),
+    ):
+        cloud.call("POST", "/api/keys", {"role": role, "name": name, "project": project, "ttl_s": ttl_s})
+    for host, user, project in (("ghcr.io", "ada", "default"), ("registry.example:5000", "ci-pull", "web")):
+        cloud.call("PUT", f"/api/registries/{host}", {"username": user, "password": "x", "project": project})
+    for host, days in (("shop.example.org", 60), ("*.apps.example.org", 9)):
+        chain, key = TestAuthority().sign(host, days=days)
+        cloud.call("PUT", f"/api/certificates/{host}", {"chain": chain, "key": key})
 
 
 def has_engine() -> bool:
@@ -124,6 +142,13 @@ def pages(ids: dict[str, str]) -> dict[str, str]:
         "images": "/dashboard/images",
         "events": "/dashboard/events",
         "job-new": "/dashboard/jobs/new",
+        "settings": "/dashboard/settings",
+        "settings-keys": "/dashboard/settings/keys",
+        "settings-keys-new": "/dashboard/settings/keys?new=true",
+        "settings-registries": "/dashboard/settings/registries",
+        "settings-registries-new": "/dashboard/settings/registries?new=true",
+        "settings-certificates": "/dashboard/settings/certificates",
+        "settings-certificates-new": "/dashboard/settings/certificates?new=true",
         "not-found": "/dashboard/nowhere",
     }
 
@@ -163,6 +188,7 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        fill_settings(cloud)
         shown = pages(fill(cloud)) | (app_pages(fill_apps(cloud)) if engine else {})
         shoot(browser, cloud, {name: path for name, path in shown.items() if name.startswith(wanted)}, folder)
         browser.close()

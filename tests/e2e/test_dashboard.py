@@ -193,7 +193,7 @@ def test_the_first_load_is_small(open_page: Open) -> None:
     expect(page.locator("main .sentence")).to_be_visible()
     page.wait_for_load_state("load")
     files = {urls[id]: size for id, size in sizes.items() if "/dashboard" in urls.get(id, "")}
-    assert len(files) > 5
+    assert len(files) >= 4, files  # the page, start.js, a script, its styles
     assert sum(files.values()) < 200_000, files
 
 

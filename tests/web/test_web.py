@@ -60,7 +60,7 @@ def test_two_builds_are_equal_byte_for_byte(builder: ModuleType, node: Path, tmp
         for out in builds
     )  # fmt: skip
     assert one == two
-    assert {"index.html", "theme.js", "icon.svg"} <= one.keys()
+    assert {"index.html", "start.js", "icon.svg"} <= one.keys()
     scripts = [name for name in one if name.endswith(".js")]
     assert all(f"{name}.br" in one and f"{name}.gz" in one for name in scripts)
 

@@ -8,6 +8,7 @@ import { imagesRoute } from './pages/images/route';
 import { jobRoute, jobsRoute, newJobRoute } from './pages/jobs/route';
 import { machineRoute, machinesRoute } from './pages/machines/route';
 import { overviewRoute } from './pages/overview/route';
+import { certificatesRoute, keysRoute, registriesRoute, settingsRoute } from './pages/settings/route';
 import { signInRoute } from './pages/sign-in/route';
 import { rootRoute, shellRoute } from './shell/route';
 import { ErrorPanel } from './ui/states';
@@ -29,6 +30,10 @@ const tree = rootRoute.addChildren([
     buildRoute,
     imagesRoute,
     eventsRoute,
+    settingsRoute,
+    keysRoute,
+    registriesRoute,
+    certificatesRoute,
   ]),
 ]);
 

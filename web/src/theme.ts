@@ -17,7 +17,13 @@ export const theme = createTheme({
   components: {
     Tooltip: { defaultProps: { withArrow: true } },
     Button: { defaultProps: { size: 'sm' } },
-    Modal: { defaultProps: { centered: true, transitionProps: { duration: 80 } } },
+    Modal: {
+      defaultProps: {
+        centered: true,
+        transitionProps: { duration: 80 },
+        closeButtonProps: { 'aria-label': 'Close' },
+      },
+    },
   },
 });
 

@@ -1,4 +1,4 @@
-"""`draas keys`: list, make, revoke."""
+"""`draas keys`: list, make, rotate, revoke."""
 
 from typing import Any
 
@@ -46,6 +46,17 @@ def make(role: str, name: str, ttl: str | None, as_json: bool, quiet: bool, proj
     ttl_s = seconds(ttl, "--ttl") if ttl is not None else None
     flags = {"ttl_s": "--ttl", "name": "--name", "project": "--project"}
     made = call(lambda client: client.make_key(role, name=name, project=project, ttl_s=ttl_s), flags)
+    print_json(made) if as_json else click.echo(made["key"])
+
+
+@keys.command("rotate")
+@click.argument("id")
+@click.option("--keep", metavar="TIME", help="How long the old one is good for still: 1h (default: it ends at once).")
+@calling_options
+def rotate(id: str, keep: str | None, as_json: bool, quiet: bool, project: str | None) -> None:
+    """Make another key in the place of one; it is shown this once."""
+    keep_s = seconds(keep, "--keep") if keep is not None else 0.0
+    made = call(lambda client: client.rotate_key(id, keep_s=keep_s), {"keep_s": "--keep"})
     print_json(made) if as_json else click.echo(made["key"])
 
 

@@ -36,6 +36,12 @@ def server_options(command: Any) -> Any:
                 metavar="URL",
                 help="Of which authority (DRAAS_ACME_DIRECTORY; default Let's Encrypt).",
             ),
+            click.option(
+                "--trusted-proxies",
+                metavar="ADDRESS,...",
+                help="Proxies in front of this controller whose X-Forwarded-For and -Proto are believed "
+                "(DRAAS_TRUSTED_PROXIES; default: none).",
+            ),
             click.option("--tls-cert", help="Your own certificate (PEM); with --tls-key."),
             click.option("--tls-key", help="Its private key (PEM)."),
             click.option("--open", "is_open", is_flag=True, help="No key needed from this machine; loopback only."),
@@ -61,6 +67,8 @@ async def serve(config: Any) -> None:
     ensure_folder(config.data_dir)
     async with running_controller(config) as controller:
         announce(controller, config)
+        if controller.admin_key is not None:
+            click.echo(f"Dashboard: {controller.url}/dashboard, with the key; a link that signs in: draas dashboard")
         raise await asyncio.shield(controller.ended)
 
 
@@ -135,6 +143,7 @@ def server_config(given: dict[str, Any]) -> Any:
         certificate=Path(certificate) if certificate else None,
         private_key=Path(private_key) if private_key else None,
         advertise=first(given.get("advertise"), env("DRAAS_ADVERTISE_URL"), file.get("advertise")) or "",
+        trusted_proxies=_trusted_proxies(given, file),
         is_open=bool(given.get("is_open") or file.get("open", False)),
         admin_key=env("DRAAS_ADMIN_KEY"),
         acme=_acme(given, file),
@@ -160,6 +169,22 @@ def _apps_domain(given: dict[str, Any], file: Mapping[str, Any]) -> str | None:
             except Invalid as error:
                 raise click.UsageError(error.detail) from None
     return None
+
+
+def _trusted_proxies(given: dict[str, Any], file: Mapping[str, Any]) -> tuple[str, ...]:
+    """Addresses and networks. Raises click.UsageError."""
+    import ipaddress
+
+    told = first(given.get("trusted_proxies"), env("DRAAS_TRUSTED_PROXIES"), file.get("trusted_proxies"), "")
+    words = told if isinstance(told, list) else str(told).split(",")
+    found = tuple(str(word).strip() for word in words if str(word).strip())
+    for word in found:
+        try:
+            ipaddress.ip_network(word)
+        except ValueError:
+            told = "must be addresses or networks such as 10.0.0.5 or 10.0.0.0/24"
+            raise click.UsageError(f"DRAAS_TRUSTED_PROXIES (--trusted-proxies) {told}, not {word!r}") from None
+    return found
 
 
 def _acme(given: dict[str, Any], file: Mapping[str, Any]) -> Any:

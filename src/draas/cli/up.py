@@ -42,7 +42,8 @@ async def be_up(given: dict[str, Any], then: Then | None = None) -> None:
 
     config = server_config(given)
     if (url := await answering(config)) is not None:
-        click.echo(f"DRaaS runs already at {url}; another one beside it: --listen and --data-dir")
+        link = f"a link to its dashboard: {program()} dashboard"
+        click.echo(f"DRaaS runs already at {url}; {link}; another one beside it: --listen and --data-dir")
         return
     ensure_folder(config.data_dir)
     outcome = await ensure_engine(say)
@@ -157,17 +158,17 @@ async def show_dashboard(controller: Any, url: str, *, is_open: bool) -> None:
     elif is_open:
         click.echo(f"Dashboard: {url}/dashboard")
     elif (link := await make_sign_in_link(controller.loop, url)) is not None:
-        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; later {url} with a key)")
+        click.echo(f"Dashboard: {link}\n  (signs in once, within 10 minutes; another link: {program()} dashboard)")
 
 
 async def local_token(controller: Any) -> str:
     """A join token for the agent beside the controller; it needs it the first time only."""
     from draas.lib import clock, ids
-    from draas.store.store import JoinToken, Write
+    from draas.store.store import Token, Write
     from draas.wire.join import join_token
 
     secret = ids.secret("join")
-    token = JoinToken(digest=ids.digest(secret), expires_at=clock.now() + 600)
+    token = Token(digest=ids.digest(secret), expires_at=clock.now() + 600)
     await controller.loop.write(Write(tokens=(token,)))
     return join_token(secret, controller.certificates.fingerprint if controller.certificates else "")
 

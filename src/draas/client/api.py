@@ -16,6 +16,7 @@ from draas.client.settings import Settings, load_settings
 from draas.client.transport import Transport
 from draas.client.work import Match, page_query, wait_ended
 from draas.wire.views import (
+    AboutView,
     BatchView,
     CertificateList,
     CertificateView,
@@ -33,6 +34,7 @@ from draas.wire.views import (
     NodeView,
     RegistryList,
     RegistryView,
+    SignInLinkView,
 )
 
 
@@ -198,6 +200,19 @@ class Client(AppCalls, ImageCalls):
         """A new key; its secret is shown this once."""
         body = {"role": role, "name": name, "project": project, "ttl_s": ttl_s}
         return cast(NewKeyView, await self.transport.call("POST", "/api/keys", body))
+
+    async def rotate_key(self, id: str, *, keep_s: float = 0.0) -> NewKeyView:
+        """Another key in this one's place, which ends `keep_s` seconds from now; the secret is shown this once."""
+        path = f"/api/keys/{quote(id, safe='')}/rotate"
+        return cast(NewKeyView, await self.transport.call("POST", path, {"keep_s": keep_s}))
+
+    async def make_sign_in_link(self) -> SignInLinkView:
+        """A link that signs a browser in once, with this client's key."""
+        return cast(SignInLinkView, await self.transport.call("POST", "/api/sign-in-links"))
+
+    async def about(self) -> AboutView:
+        """What the controller is and how it is set up."""
+        return cast(AboutView, await self.transport.call("GET", "/api/about"))
 
     async def revoke_key(self, id: str) -> None:
         """The key is good for nothing from now on."""

@@ -8,6 +8,7 @@ from draas.model.errors import (
     Invalid,
     NotFound,
     TooLarge,
+    TooOften,
     Unauthenticated,
     Unavailable,
 )
@@ -48,13 +49,14 @@ _BY_STATUS: dict[int, type[DraasError]] = {
     413: TooLarge,
     415: Invalid,
     422: Invalid,
+    429: TooOften,
     503: Unavailable,
 }
 
 
 def exit_code(error: DraasError) -> int:
     """2 wrong usage, 3 cannot reach or not allowed, else 1."""
-    if isinstance(error, CannotReach | Unauthenticated | Forbidden | Unavailable):
+    if isinstance(error, CannotReach | Unauthenticated | Forbidden | TooOften | Unavailable):
         return UNREACHABLE
     return USAGE if isinstance(error, Invalid) else FAILED
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from draas.ingress.proxy import ProxyTrouble
+from draas.lib.promptness import find_named, hasten
 
 COMMAND_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
@@ -109,12 +110,17 @@ async def end_all(folder: Path, program: str) -> None:
         await asyncio.sleep(POLL_S)
 
 
+def hasten_all(folder: Path, program: str) -> None:
+    """Have every process of `program` that runs from `folder` come before what merely computes."""
+    for pid in _running_from(folder, program):
+        hasten(pid)
+
+
 def _running_from(folder: Path, program: str) -> list[int]:
     found = []
-    for entry in Path("/proc").iterdir():
+    for pid in find_named(program):
         with contextlib.suppress(OSError):
-            if entry.name.isdigit() and (entry / "comm").read_text().strip() == program:
-                found += [int(entry.name)] if os.readlink(entry / "cwd") == str(folder.resolve()) else []
+            found += [pid] if os.readlink(f"/proc/{pid}/cwd") == str(folder.resolve()) else []
     return found
 
 

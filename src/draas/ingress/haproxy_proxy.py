@@ -10,7 +10,7 @@ from pathlib import Path
 
 from draas.ingress import haproxy
 from draas.ingress.bisect import acceptable
-from draas.ingress.folder import run, running_pid, start_daemon, stop_daemon, why_refused, write_files
+from draas.ingress.folder import hasten_all, run, running_pid, start_daemon, stop_daemon, why_refused, write_files
 from draas.ingress.haproxy import MASTER, RUNTIME, Maps, Rendered, maps_of, plan_maps, render
 from draas.ingress.haproxy_answers import Stat, Sums, read_info, read_map, read_old_workers, read_slots, read_stats
 from draas.ingress.haproxy_slots import Slots, backend_name, fill_slots, last_name, plan_servers, slot_name
@@ -161,6 +161,7 @@ class HaproxyProxy:
             self._program, "-W", "-q", "-S", f"unix@{MASTER},mode,600", "-f", haproxy.CONFIG,
         )  # fmt: skip
         await self._until_loaded(structure, None)
+        await asyncio.to_thread(hasten_all, self._folder, "haproxy")
 
     async def _reload(self, structure: str) -> None:
         pid = running_pid(self._pid_file, "haproxy")

@@ -12,7 +12,16 @@ from pathlib import Path
 
 from draas.ingress import nginx
 from draas.ingress.bisect import acceptable
-from draas.ingress.folder import end_all, run, running_pid, start_daemon, stop_daemon, why_refused, write_files
+from draas.ingress.folder import (
+    end_all,
+    hasten_all,
+    run,
+    running_pid,
+    start_daemon,
+    stop_daemon,
+    why_refused,
+    write_files,
+)
 from draas.ingress.proxy import Applied, ProxyTrouble, Seen
 from draas.ingress.serving import Serving
 from draas.model.route import AppRoute, Counters
@@ -82,6 +91,7 @@ class NginxProxy:
         await end_all(self._folder, "nginx")  # workers outlive a master that was killed, and keep its ports
         await start_daemon(self._folder, self._pid_file, *self._command(nginx.CONFIG), "-g", "daemon off;")
         await self._until_workers(frozenset())
+        await asyncio.to_thread(hasten_all, self._folder, "nginx")
 
     async def _reload(self) -> None:
         pid = running_pid(self._pid_file, "nginx")

@@ -12,6 +12,7 @@ from draas.ingress.activator import Activator
 from draas.ingress.certificates import Kept, keep_certificates, stamps
 from draas.ingress.checks import good_challenges
 from draas.ingress.config import IngressConfig, ProxyName
+from draas.ingress.folder import hasten_all
 from draas.ingress.haproxy_proxy import HaproxyProxy, find_haproxy
 from draas.ingress.names import Names
 from draas.ingress.nginx_proxy import NginxProxy, find_nginx
@@ -131,6 +132,7 @@ class IngressRunner:
         if saved.proxy == name and saved.http_port and same and proxy.alive:
             log.info("the proxy runs already", proxy=name, http=saved.http_port, https=saved.https_port)
             ports = (saved.http_port, saved.https_port)
+            await asyncio.to_thread(hasten_all, self._folder / name, name)
         else:
             await stop_proxies(self._folder)
             http = choose_port(config.http_port, USUAL_HTTP, SPARE_HTTP, config.address)

@@ -1,6 +1,7 @@
 """Identifiers and secrets: the only place that reads randomness."""
 
 import hashlib
+import re
 import secrets
 import time
 
@@ -8,6 +9,7 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o
 RANDOM_BITS = 50  # 2**25 ids in one millisecond before a clash is likely
 
 
+_SECRET = re.compile(f"[a-z]+_[{ALPHABET}]{{32}}")
 _PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
 
 
@@ -24,6 +26,11 @@ def new(prefix: str) -> str:
 def secret(prefix: str) -> str:
     """A new key or token of 160 random bits, recognisable by its prefix."""
     return f"{prefix}_{_base32(secrets.randbits(160), 32)}"
+
+
+def is_secret(text: str) -> bool:
+    """Whether `text` has the form of what `secret` makes."""
+    return _SECRET.fullmatch(text) is not None
 
 
 def digest(key: str) -> str:

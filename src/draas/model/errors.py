@@ -45,6 +45,16 @@ class Forbidden(DraasError):
     """The key's role does not allow it."""
 
 
+class TooOften(DraasError):
+    """Somebody has failed too often. `retry_after_s`: until when it makes no sense to try again."""
+
+    retryable = True
+
+    def __init__(self, detail: str, *, retry_after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
 class Unavailable(DraasError):
     """The controller cannot do it now (no storage, not the leader, starting)."""
 

@@ -1,7 +1,7 @@
 """Access: keys, roles and the one table of what each route needs. Default deny."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from draas.lib import clock, ids
 from draas.lib.addresses import is_loopback
 from draas.model.errors import Forbidden, Invalid, Unauthenticated
+from draas.server.attempts import Attempts
 from draas.server.services.controller import Controller
 from draas.server.sessions import check_own_page, session_key
 from draas.store.store import Key, Role, Write
@@ -57,6 +58,9 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/jobs/{id}/retry"): _DEPLOY,
     ("DELETE", "/api/jobs/{id}"): _DEPLOY,
     ("POST", "/api/builds"): _DEPLOY,
+    ("POST", "/api/builds/detect"): _VIEW,
+    ("POST", "/api/builds/check"): _DEPLOY,
+    ("POST", "/api/builds/{id}/same-secrets"): _DEPLOY,
     ("GET", "/api/builds"): _VIEW,
     ("GET", "/api/builds/{id}"): _VIEW,
     ("GET", "/api/builds/{id}/logs"): _VIEW,
@@ -82,6 +86,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("POST", "/api/apps/{name}/rollback"): _DEPLOY,
     ("POST", "/api/apps/{name}/canary"): _DEPLOY,
     ("GET", "/api/schemas/app.json"): _VIEW,
+    ("GET", "/api/about"): _VIEW,
     ("GET", "/api/nodes"): _VIEW,
     ("GET", "/api/nodes/{id}"): _VIEW,
     ("GET", "/api/nodes/{id}/metrics"): _VIEW,
@@ -92,6 +97,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/events"): _VIEW,
     ("GET", "/api/keys"): _ADMIN,
     ("POST", "/api/keys"): _ADMIN,
+    ("POST", "/api/keys/{id}/rotate"): _ADMIN,
     ("DELETE", "/api/keys/{id}"): _ADMIN,
     ("GET", "/api/certificates"): Rule(Need.VIEWER, whole=True),
     ("PUT", "/api/certificates/{host}"): Rule(Need.DEPLOYER, whole=True),  # a host may be any project's
@@ -100,6 +106,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/api/session"): Rule(Need.PUBLIC),
     ("POST", "/api/session"): Rule(Need.PUBLIC),
     ("DELETE", "/api/session"): Rule(Need.PUBLIC),
+    ("POST", "/api/sign-in-links"): _VIEW,  # opens what the caller's key opens
     # The dashboard's own files, the same for everybody; its data comes from the API (docs/adr/0009-public-dashboard-files.md).
     ("GET", "/"): Rule(Need.PUBLIC),
     ("HEAD", "/"): Rule(Need.PUBLIC),
@@ -151,14 +158,18 @@ class Caller:
     origin: str | None = None
     method: str = "GET"  # WS for a WebSocket
     session: str | None = None  # what the session's cookie holds
+    is_forwarded: bool = False  # whether a proxy says for whom it asks
     site: str | None = None  # Sec-Fetch-Site
     has_header: bool = False  # whether it has the header that only our own page sends
 
 
-def authenticate(controller: Controller, caller: Caller, now: float, *, is_open: bool = False) -> Key:
+def authenticate(
+    controller: Controller, caller: Caller, now: float, *, is_open: bool = False, attempts: Attempts | None = None
+) -> Key:
     """The caller's key; with `is_open` a local caller needs none. Raises Unauthenticated, or Forbidden for a foreign page.
 
-    The key is looked up by the digest of its secret, so that no comparison's duration says anything about the secret.
+    The key is looked up by the digest of its secret, so that no comparison's duration says anything about the secret. With
+    `attempts`, wrong ones are counted, and raise TooOften where there were too many.
     """
     if is_open:
         check_local(caller)
@@ -173,11 +184,13 @@ def authenticate(controller: Controller, caller: Caller, now: float, *, is_open:
     given = given.strip()
     if scheme.lower() != "bearer" or not given:
         raise Unauthenticated(_NO_KEY)
-    if len(given) > MAX_KEY:
-        raise Unauthenticated(_BAD_KEY)
-    key = controller.key(ids.digest(given))
-    if key is None or (key.expires_at is not None and key.expires_at <= now):
-        raise Unauthenticated(_BAD_KEY)
+    key = controller.key(ids.digest(given)) if len(given) <= MAX_KEY else None
+    is_good = key is not None and (key.expires_at is None or key.expires_at > now)
+    is_made, address = ids.is_secret(given), caller.peer or ""
+    if key is None or not is_good:
+        raise Unauthenticated(_BAD_KEY) if attempts is None else attempts.refuse(address, _BAD_KEY, is_made=is_made)
+    if attempts is not None and not is_made:
+        attempts.check(address, is_made=False)
     return key
 
 
@@ -188,9 +201,10 @@ def check_caller_page(caller: Caller, *, is_sign_in: bool = False) -> None:
     )
 
 
-def authenticate_node(controller: Controller, headers: Mapping[str, str]) -> Key:
-    """The node whose key the headers carry. Raises Unauthenticated, or Forbidden where the key is no node's."""
-    key = authenticate(controller, Caller(authorization=headers.get("authorization")), clock.now())
+def authenticate_node(controller: Controller, caller: Caller, attempts: Attempts | None = None) -> Key:
+    """The node whose key the caller has. Raises Unauthenticated or TooOften, or Forbidden where the key is no node's."""
+    bearer = replace(caller, session=None)
+    key = authenticate(controller, bearer, clock.now(), attempts=attempts)
     authorize(key, ROUTES["WS", "/api/link"])
     return key
 
@@ -215,8 +229,8 @@ def check_local(caller: Caller) -> None:
     A page of another site reaches loopback through the user's browser: by a name that resolves there (DNS rebinding; the
     Host header tells) or straight (the Origin header tells). Raises Forbidden.
     """
-    if caller.peer is not None and not is_loopback(caller.peer):
-        raise Forbidden("without keys (--open) only this machine may call")
+    if caller.is_forwarded or (caller.peer is not None and not is_loopback(caller.peer)):
+        raise Forbidden("without keys (--open) only this machine may call, and not through a proxy")
     if not is_loopback(_host_name(caller.host)):
         raise Forbidden("without keys (--open) the Host must be localhost, 127.0.0.1 or [::1]")
     if caller.origin is not None and urlsplit(caller.origin).netloc.lower() != caller.host.lower():

@@ -42,6 +42,7 @@ class ServerConfig:
     private_key: Path | None = None
     advertise: str = ""
     is_open: bool = False
+    trusted_proxies: tuple[str, ...] = ()  # addresses or networks whose X-Forwarded-For and -Proto are believed
     admin_key: str | None = field(default=None, repr=False)
     runtime_without_nodes: RuntimeName = RuntimeName.DOCKER  # of jobs that ask for none, before any machine is there
     acme: AcmeConfig | None = None

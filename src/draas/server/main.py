@@ -29,6 +29,7 @@ from draas.model.plan import Plan
 from draas.server.access import authenticate_node, check_open, first_admin_key
 from draas.server.api.app import create_app
 from draas.server.api.config import ApiConfig
+from draas.server.api.guard import api_of, caller_of
 from draas.server.config import ServerConfig
 from draas.server.http import PatientProtocol
 from draas.server.link.endpoint import Endpoint
@@ -156,6 +157,11 @@ def _api_config(config: ServerConfig, url: str, certificates: "Certificates | No
         ca_pem=certificates.ca_pem if certificates else "",
         fingerprint=certificates.fingerprint if certificates else "",
         apps_domain=config.policy.apps_domain,
+        started_at=clock.now(),
+        acme=config.acme.directory if config.acme is not None else None,
+        docker_hub=config.docker_hub,
+        blobs=config.bucket.url if config.bucket is not None else "files",
+        data_dir=str(config.data_dir),
     )
 
 
@@ -202,7 +208,7 @@ def _link(loop: ControlLoop, hub: Hub):  # type: ignore[no-untyped-def]
 
     async def link(websocket: WebSocket) -> None:
         try:
-            key = authenticate_node(loop, websocket.headers)
+            key = authenticate_node(loop, caller_of(websocket), api_of(websocket).attempts)
         except DraasError as error:
             await websocket.accept()
             await websocket.close(CLOSE_KEY, error.detail[:120])
@@ -224,6 +230,8 @@ def _server(app: object, config: ServerConfig, certificates: "Certificates | Non
         ws_per_message_deflate=False,
         ws_max_size=16 * 1024 * 1024,
         ws_ping_interval=None,
+        proxy_headers=bool(config.trusted_proxies),  # else whoever asks could say who they are
+        forwarded_allow_ips=list(config.trusted_proxies),
         timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
         server_header=False,

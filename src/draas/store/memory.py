@@ -18,13 +18,13 @@ from draas.store.store import (
     EVENTS_KEPT_S,
     Answer,
     JobFilter,
-    JoinToken,
     Key,
     NumberedEvent,
     Page,
     Snapshot,
     StoredSample,
     StoreFailure,
+    Token,
     Write,
 )
 from draas.store.stored import decode_values
@@ -43,7 +43,7 @@ class Medium:
     apps: dict[AppId, App] = field(default_factory=dict)
     events: list[NumberedEvent] = field(default_factory=list)
     keys: dict[str, Key] = field(default_factory=dict)
-    tokens: dict[str, JoinToken] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
     certificates: dict[str, Certificate] = field(default_factory=dict)
     registries: dict[tuple[ProjectName, str], RegistryLogin] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)

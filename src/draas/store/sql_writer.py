@@ -37,7 +37,7 @@ from draas.store.sql_schema import (
     tokens,
 )
 from draas.store.sqlite import EXPECTED, connect_writer, transaction
-from draas.store.store import ANSWERS_KEPT_S, JoinToken, Key, Snapshot, StoredSample, StoreFailure, Write
+from draas.store.store import ANSWERS_KEPT_S, Key, Snapshot, StoredSample, StoreFailure, Token, Write
 from draas.store.stored import (
     decode_app,
     decode_certificate,
@@ -275,7 +275,7 @@ class SqlWriter:
             nodes=[decode_node(body) for (body,) in run(select(nodes.c.body).order_by(nodes.c.id))],
             apps=[decode_app(body) for (body,) in run(select(apps.c.body).order_by(apps.c.id))],
             keys=[Key(**row) for row in run(select(keys).order_by(keys.c.created_at, keys.c.id)).mappings()],
-            tokens=[JoinToken(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
+            tokens=[Token(**row) for row in run(select(tokens).order_by(tokens.c.digest)).mappings()],
             certificates=[
                 decode_certificate(body) for (body,) in run(select(certificates.c.body).order_by(certificates.c.host))
             ],

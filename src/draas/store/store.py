@@ -44,8 +44,8 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JoinToken:
-    """A short-lived permission to join, or (draas.server.sessions) to use the dashboard: its digest begins with the use."""
+class Token:
+    """Something short-lived that opens something: joining, or (draas.server.sessions) the dashboard; its digest begins with the use."""
 
     digest: str
     expires_at: float
@@ -69,7 +69,7 @@ class Write:
     plan: Plan = EMPTY
     keys: Sequence[Key] = ()
     gone_keys: Sequence[str] = ()
-    tokens: Sequence[JoinToken] = ()
+    tokens: Sequence[Token] = ()
     gone_tokens: Sequence[str] = ()
     answers: Sequence[Answer] = ()
     certificates: Sequence[Certificate] = ()
@@ -95,7 +95,7 @@ class Snapshot:
     nodes: Sequence[Node] = ()
     apps: Sequence[App] = ()
     keys: Sequence[Key] = ()
-    tokens: Sequence[JoinToken] = ()
+    tokens: Sequence[Token] = ()
     certificates: Sequence[Certificate] = ()
     registries: Sequence[RegistryLogin] = ()
     next_seq: int = 1

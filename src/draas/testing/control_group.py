@@ -9,6 +9,7 @@ import signal
 from pathlib import Path
 
 from draas.agent.runtimes.docker.usage import ROOT, folders
+from draas.agent.runtimes.process.cgroup_files import parse_value
 from draas.lib import clock
 
 CONTROLLERS_V1 = ("cpu", "cpuacct", "memory", "devices", "freezer", "blkio", "pids")
@@ -83,6 +84,14 @@ class ControlGroup:
     def idle(self) -> None:
         """Have only what nobody else wants (Linux 5.15)."""
         (self._root / ("" if self.v2 else "cpu") / self.name.lstrip("/") / "cpu.idle").write_text("1")
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time that all of it has had."""
+        here = self.name.lstrip("/")
+        if self.v2:
+            return (parse_value((self._root / here / "cpu.stat").read_text(), "usage_usec") or 0) / 1e6
+        return int((self._root / "cpuacct" / here / "cpuacct.usage").read_text()) / 1e9
 
     def pids(self) -> set[int]:
         """Every process in it and below it."""

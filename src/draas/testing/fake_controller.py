@@ -32,7 +32,7 @@ from draas.server.services.history import History
 from draas.server.services.registries import Registries
 from draas.server.services.samples import Samples, nothing_stored, read_samples
 from draas.store.memory import matches
-from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+from draas.store.store import JobFilter, Key, NumberedEvent, Page, Token, Write
 from draas.testing.fake_apps import FakeApps
 from draas.testing.fake_logs import FakeLogs
 
@@ -50,7 +50,7 @@ class FakeController:
         self._jobs: dict[JobId, Job] = {}
         self._nodes: dict[NodeId, Node] = {}
         self._keys: dict[str, Key] = {}
-        self._tokens: dict[str, JoinToken] = {}
+        self._tokens: dict[str, Token] = {}
         self.sealer = Sealer(bytes(KEY_BYTES))
         self._certificates: dict[str, Certificate] = {}
         self._registries = Registries()
@@ -185,6 +185,10 @@ class FakeController:
         for host in write.gone_certificates:
             self._certificates.pop(host, None)
         self._registries.learn(write)
+        for event in write.plan.events:
+            self._events.append(NumberedEvent(number=len(self._events) + 1, event=event))
+        async with self._changed:
+            self._changed.notify_all()
 
     def certificates(self) -> Sequence[Certificate]:
         return sorted(self._certificates.values(), key=lambda one: one.host)
@@ -201,7 +205,7 @@ class FakeController:
     def keys(self) -> Sequence[Key]:
         return list(self._keys.values())
 
-    def token(self, digest: str) -> JoinToken | None:
+    def token(self, digest: str) -> Token | None:
         return self._tokens.get(digest)
 
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:

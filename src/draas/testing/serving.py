@@ -28,6 +28,7 @@ async def serve(
         timeout_graceful_shutdown=1,
         ws="websockets-sansio",
         access_log=False,
+        proxy_headers=False,
     )
     config.load()
     config.ssl = tls

@@ -203,6 +203,12 @@ class KeyBody(Body):
     ttl_s: float | None = Field(None, ge=1, le=MAX_TTL_S)
 
 
+class RotateBody(Body):
+    """For how long the old key is good beside the new one, in seconds."""
+
+    keep_s: float = Field(0, ge=0, le=30 * 24 * 3600)
+
+
 class SessionBody(Body):
     """A key, or the token of a one-time sign-in link: one of the two."""
 

@@ -322,8 +322,42 @@ class LogLineView(LinePart):
     attempt: int
 
 
+class SignInLinkView(TypedDict):
+    """A link that signs a browser in once; both others are null where no key is needed (--open)."""
+
+    url: str
+    token: str | None
+    expires_at: str | None
+
+
+class DockerHubView(TypedDict):
+    """Where every image that was built is pushed as well."""
+
+    registry: str
+    username: str
+
+
+class AboutView(TypedDict):
+    """The controller. `tls` is none, own (its CA has `fingerprint`) or given; `acme` the authority that certificates are got from;
+    `blobs` is files, or a bucket's URL; `data_dir` is for admins.
+    """
+
+    version: str
+    url: str
+    started_at: str
+    is_open: bool
+    apps_domain: str
+    tls: str
+    fingerprint: str
+    acme: str | None
+    docker_hub: DockerHubView | None
+    database: str
+    blobs: str
+    data_dir: str | None
+
+
 class SessionView(TypedDict):
-    """Who asks. `role` and `key` (its name) are null where nobody is signed in; `project` also where the key is for all.
+    """Who asks. `role`, `key` (its name) and `key_id` are null where nobody is signed in; `project` also where the key is for all.
 
     `is_open`: no key is needed from this machine. `url` is where other machines reach the controller.
     """
@@ -332,6 +366,7 @@ class SessionView(TypedDict):
     role: str | None
     project: str | None
     key: str | None
+    key_id: str | None
     is_open: bool
     version: str
     url: str

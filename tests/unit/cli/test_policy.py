@@ -13,6 +13,7 @@ TOP_LEVEL = (
     "listen",
     "advertise",
     "data_dir",
+    "trusted_proxies",
     "blobs",
     "acme_email",
     "acme_directory",

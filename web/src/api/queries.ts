@@ -30,6 +30,7 @@ export const keys = {
   build: (id: string) => ['builds', 'one', id] as const,
   buildExplain: (id: string) => ['builds', 'one', id, 'explain'] as const,
   certificates: ['certificates'] as const,
+  about: ['about'] as const,
 };
 
 export const sessionQuery = queryOptions({
@@ -110,6 +111,19 @@ export const certificatesQuery = queryOptions({
   queryFn: () => take(api.GET('/api/certificates')),
 });
 
+export const aboutQuery = queryOptions({
+  queryKey: keys.about,
+  queryFn: () => take(api.GET('/api/about')),
+  staleTime: 10 * 60_000, // only a restart changes it
+});
+
+export const keysQuery = queryOptions({ queryKey: keys.allKeys, queryFn: () => take(api.GET('/api/keys')) });
+
+export const registriesQuery = queryOptions({
+  queryKey: keys.registries,
+  queryFn: () => take(api.GET('/api/registries')),
+});
+
 export const jobQuery = (id: string) =>
   queryOptions({
     queryKey: keys.job(id),
@@ -149,7 +163,7 @@ export const onNodeQuery = (name: string) =>
     queryFn: () => take(api.GET('/api/jobs', { params: { query: { node: name, state: 'running', limit: 100 } } })),
   });
 
-const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
+export const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
 export type Counts = Record<(typeof COUNTED)[number], number>;
 
 /** How many jobs are in each of the states that the overview speaks of. */

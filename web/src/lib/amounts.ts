@@ -19,9 +19,14 @@ export function cores(count: number): string {
   return `${value} ${value === 1 ? 'core' : 'cores'}`;
 }
 
+/** "12,000". Not by Intl, whose first use takes longer than drawing a page. */
+export function grouped(whole: number): string {
+  return String(whole).replace(/\B(?=(\d{3})+$)/g, ',');
+}
+
 /** "1 job", "12,000 jobs". */
 export function count(number: number, noun: string, plural = `${noun}s`): string {
-  return `${number.toLocaleString('en')} ${number === 1 ? noun : plural}`;
+  return `${grouped(number)} ${number === 1 ? noun : plural}`;
 }
 
 /** Of `part` in `whole`, 0..100. */

@@ -15,6 +15,14 @@ export function ago(at: string, nowMs: number): string {
   return seconds > 0 ? `${amount} ago` : `in ${amount}`;
 }
 
+/** "2026-03-01 14:05:09", where the reader is. */
+export function exactTime(at: string): string {
+  const time = new Date(at);
+  const two = (part: number) => String(part).padStart(2, '0');
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${day} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')}`;
+}
+
 /** The largest unit alone beyond ten of it, else two: "45 s", "3 min 20 s", "2 h 5 min", "12 d". */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.max(0, Math.round(seconds * 1000))} ms`;

@@ -1,5 +1,7 @@
 // Row: a line of output: its number (a link), its time and replica where wanted, its text. What it says is text and never markup.
+
 import { memo } from 'react';
+import { grouped } from '../lib/amounts';
 import { parseAnsi, type Span } from './ansi';
 import { indentJson, looksLikeJson } from './json';
 import { levelOf } from './level';
@@ -76,7 +78,7 @@ export const Row = memo(function Row(props: RowProps) {
         {spread ?? <Spans spans={spans} text={text} marks={isHit ? marks : null} />}
         {isLong && !isJson && (
           <button type="button" className="log-more" onClick={() => props.onExpand(line)}>
-            {isExpanded ? 'less' : `and ${(line.text.length - SHOWN_CHARACTERS).toLocaleString('en')} characters more`}
+            {isExpanded ? 'less' : `and ${grouped(line.text.length - SHOWN_CHARACTERS)} characters more`}
           </button>
         )}
         {'\n'}

@@ -1,7 +1,7 @@
 // UseSearch: what the server finds in an output, and which lines are around it.
 import { useEffect, useMemo, useState } from 'react';
 import { asProblem } from '../api/problem';
-import { count } from '../lib/amounts';
+import { count, grouped } from '../lib/amounts';
 import { MOST_HITS, NumberedSource } from './numbered';
 import { type Picked, pick } from './picked';
 import type { Source } from './source';
@@ -41,10 +41,15 @@ export function useSearch(source: Source, expression: string): Search {
       (error) => setFound({ ...NONE, fault: asProblem(error).faults[0]?.message ?? error.message }),
     );
   }, [source, expression, isReady]);
-  const merged = expression !== '' && !isNumbered ? source.count : 0;
+  const merged = expression !== '' && !isNumbered ? source.version() : -1;
   const hits = useMemo(
-    () => (merged > 0 ? Array.from({ length: merged }, (_, at) => at + 1) : found.rows.map((row) => row + 1)),
-    [found, merged],
+    () =>
+      merged < 0
+        ? found.rows.map((row) => row + 1)
+        : Array.from({ length: source.count }, (_, at) => at + 1).filter(
+            (row) => source.row(row - 1)?.isMatch !== false,
+          ),
+    [source, found, merged],
   );
   const isSearched = expression !== '' && isNumbered;
   const picked = useMemo(
@@ -60,11 +65,9 @@ export function useSearch(source: Source, expression: string): Search {
     isHit: (row) => known.has(row + 1),
     told: (current) => {
       if (isNumbered ? !found.isDone : !source.isLoaded) return source.isEnded ? 'Searching…' : 'No match so far';
-      const all = found.isWhole
-        ? count(hits.length, 'match', 'matches')
-        : `the newest ${MOST_HITS.toLocaleString('en')} matches`;
+      const all = found.isWhole ? count(hits.length, 'match', 'matches') : `the newest ${grouped(MOST_HITS)} matches`;
       const at = current < 0 ? -1 : hits.indexOf(current + 1);
-      return at < 0 ? all : `${(at + 1).toLocaleString('en')} of ${all}`;
+      return at < 0 ? all : `${grouped(at + 1)} of ${all}`;
     },
   };
 }

@@ -7,9 +7,11 @@ import { Live } from '../live/Live';
 import { ErrorPanel, Loading } from '../ui/states';
 import { Shell } from './Shell';
 
+const PAST = 100; // events before now, so that the overview has a past to show
+
 export function Gate() {
   const session = useQuery(sessionQuery);
-  const since = useRef<number | null>(null);
+  const known = useRef<number | null>(null);
   if (session.data === undefined) {
     return (
       <div className="sign-in">
@@ -24,9 +26,9 @@ export function Gate() {
     );
   }
   if (!session.data.signed_in) return <ToSignIn />;
-  since.current ??= Math.max(0, session.data.last_event - 100); // so that the overview has a past to show
+  known.current ??= session.data.last_event;
   return (
-    <Live since={since.current}>
+    <Live since={Math.max(0, known.current - PAST)} known={known.current}>
       <Shell session={session.data} />
     </Live>
   );

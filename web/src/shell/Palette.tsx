@@ -3,9 +3,10 @@ import { Modal, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from 'react';
-import { appsQuery, nodesQuery } from '../api/queries';
+import { appsQuery, nodesQuery, sessionQuery } from '../api/queries';
+import { TABS } from '../pages/settings/tabs';
 import { Icon, type IconName } from '../ui/icons';
-import { useMay } from '../ui/may';
+import { may } from '../ui/may';
 import { bestMatches } from './match';
 import { NAV } from './nav';
 
@@ -120,7 +121,7 @@ function useEntries(): Entry[] {
   const navigate = useNavigate();
   const nodes = useQuery(nodesQuery).data?.items;
   const apps = useQuery(appsQuery).data?.items;
-  const mayDeploy = useMay('deploy');
+  const session = useQuery(sessionQuery).data;
   return useMemo(() => {
     const entries: Entry[] = NAV.map((item) => ({
       label: item.label,
@@ -128,7 +129,7 @@ function useEntries(): Entry[] {
       icon: item.icon,
       go: () => void navigate({ to: item.to }),
     }));
-    if (mayDeploy) {
+    if (may(session, 'deploy')) {
       entries.push({
         label: 'Submit a job',
         hint: 'Action',
@@ -141,6 +142,14 @@ function useEntries(): Entry[] {
         icon: 'plus',
         go: () => void navigate({ to: '/deploy' }),
       });
+    }
+    for (const tab of TABS) {
+      if (tab.to === '/settings' || !may(session, tab.needs)) continue;
+      entries.push({ label: tab.label, hint: 'Settings', icon: 'settings', go: () => void navigate({ to: tab.to }) });
+    }
+    if (may(session, 'administer')) {
+      const go = () => void navigate({ to: '/settings/keys', search: { new: true } });
+      entries.push({ label: 'Make a key', hint: 'Action', icon: 'plus', go });
     }
     for (const state of ['running', 'queued', 'failed'] as const) {
       entries.push({
@@ -167,5 +176,5 @@ function useEntries(): Entry[] {
       });
     }
     return entries;
-  }, [navigate, nodes, apps, mayDeploy]);
+  }, [navigate, nodes, apps, session]);
 }

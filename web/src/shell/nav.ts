@@ -2,7 +2,7 @@
 import type { IconName } from '../ui/icons';
 
 export interface NavItem {
-  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds' | '/images' | '/events';
+  to: '/' | '/machines' | '/jobs' | '/apps' | '/builds' | '/images' | '/events' | '/settings';
   label: string;
   icon: IconName;
 }
@@ -15,4 +15,5 @@ export const NAV: NavItem[] = [
   { to: '/builds', label: 'Builds', icon: 'builds' },
   { to: '/images', label: 'Images', icon: 'images' },
   { to: '/events', label: 'Events', icon: 'events' },
+  { to: '/settings', label: 'Settings', icon: 'settings' },
 ];

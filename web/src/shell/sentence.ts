@@ -1,7 +1,7 @@
 // Sentence: the state of the cluster in one true sentence, the top problem first, with its remedy. Pure.
 import type { App, Machine } from '../api/client';
 import type { Counts } from '../api/queries';
-import { count } from '../lib/amounts';
+import { count, grouped } from '../lib/amounts';
 
 export interface Sentence {
   tone: 'good' | 'wait' | 'bad';
@@ -64,7 +64,7 @@ export function clusterSentence(
   const parts = [count(here.length, 'machine')];
   if (apps.length > 0) parts.push(count(apps.length, 'app'));
   parts.push(jobs.running > 0 ? `${count(jobs.running, 'job')} running` : 'no job running');
-  if (jobs.queued > 0) parts.push(`${jobs.queued.toLocaleString('en')} queued`);
+  if (jobs.queued > 0) parts.push(`${grouped(jobs.queued)} queued`);
   const draining = here.length - usable.length;
   const end = deploying > 0 ? `${count(deploying, 'deployment')} under way` : 'all healthy';
   return { tone: 'good', text: `${parts.join(', ')}${draining ? `, ${draining} draining` : ''}, ${end}.` };

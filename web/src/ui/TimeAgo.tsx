@@ -1,6 +1,6 @@
 // TimeAgo: when something happened, growing older by itself; the exact time is its tooltip.
 import { useEffect, useSyncExternalStore } from 'react';
-import { ago, duration, span } from '../lib/time';
+import { ago, duration, exactTime, span } from '../lib/time';
 
 const waiting = new Set<() => void>();
 let nowMs = Date.now();
@@ -33,7 +33,7 @@ export function TimeAgo({ at, none = '–' }: { at: string | null; none?: string
   const now = useNow();
   if (at === null) return <span>{none}</span>;
   return (
-    <time dateTime={at} title={new Date(at).toLocaleString()}>
+    <time dateTime={at} title={exactTime(at)}>
       {ago(at, now)}
     </time>
   );

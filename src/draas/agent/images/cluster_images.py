@@ -1,10 +1,11 @@
 """ClusterImages: the controller's registry for this machine: names, the login of its loopback address, and what serves there."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from draas.agent.images.door import open_door
+from draas.agent.images.door import BUILDER, open_door
 from draas.agent.images.fetch import fetch_blob
 from draas.agent.images.names import cluster_name, local_name
 from draas.agent.images.upstream import Controller, Upstream
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 
 class ClusterImages:
-    """`login` opens 127.0.0.1:PORT, where `serve` answers the engine. `folder` keeps port and password.
+    """`login` opens 127.0.0.1:PORT, where `serve` answers the engine; so does `builds_login`. `folder` keeps port and password.
 
     `listening`: a socket to answer on in place of one of its own. Raises OSError where nothing can be listened on.
     """
 
     def __init__(self, folder: Path, controller: Controller, listening: socket.socket | None = None) -> None:
         self._listening, self.login = open_door(folder, listening)
+        self.builds_login = replace(self.login, username=BUILDER)
         self._upstream = Upstream(controller)
         self._runner: web.ServerRunner | None = None
 
@@ -46,7 +48,7 @@ class ClusterImages:
 
         from draas.agent.images.proxy import serving
 
-        self._runner = serving(self._upstream, self.login)
+        self._runner = serving(self._upstream, self.login, self.builds_login)
         await self._runner.setup()
         await web.SockSite(self._runner, self._listening).start()
         log.info("images of the cluster for the engine", address=self.login.host)

@@ -12,6 +12,7 @@ from draas.model.login import Login
 
 LOOPBACK = "127.0.0.1"  # engines take registries there without TLS, whatever their daemon.json says
 USER = "draas"
+BUILDER = "draas-build"  # with the same password: whoever pushes as this one sends its layers in turns
 FILE = "registry.json"
 _BACKLOG = 128
 

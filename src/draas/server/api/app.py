@@ -16,9 +16,11 @@ from starlette.websockets import WebSocket
 from draas.lib import log
 from draas.server.access import ROUTES
 from draas.server.api import (
+    about,
     app_logs,
     app_watch,
     apps,
+    build_checks,
     builds,
     certificates,
     describe,
@@ -33,6 +35,7 @@ from draas.server.api import (
     nodes,
     registries,
     session,
+    sign_in_links,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
@@ -53,6 +56,7 @@ NOUNS = (
     jobs,
     logs,
     builds,
+    build_checks,
     app_logs,
     app_watch,
     apps,
@@ -65,6 +69,8 @@ NOUNS = (
     images,
     metrics,
     session,
+    sign_in_links,
+    about,
     describe,
 )
 BATCHES_AT_ONCE = 4  # of up to 64 MiB each

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from draas.model.policy import Policy
+from draas.server.config import DockerHub
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,4 +19,9 @@ class ApiConfig:
     ca_pem: str = ""
     fingerprint: str = ""
     apps_domain: str = Policy().apps_domain
+    started_at: float = 0.0
+    acme: str | None = None  # of which authority certificates are got
+    docker_hub: DockerHub | None = None
+    blobs: str = "files"  # or the bucket's URL
+    data_dir: str = ""
     beat_s: float = 15.0  # silence of an event stream after which a comment keeps proxies from cutting it

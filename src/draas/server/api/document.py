@@ -17,7 +17,7 @@ _PROBLEMS = {
     409: "The object's state does not allow it",
     413: "The body is too large",
     415: "The body is not JSON",
-    429: "Too many failed attempts; Retry-After says when to try again",
+    429: "Too many wrong keys from this address; Retry-After says when to try again",
     503: "The controller cannot do it now",
     507: "The controller's disk is too full for it",
 }
@@ -41,7 +41,8 @@ def answers(good: dict[int, Any], *problems: int) -> Answers:
             told[status] = {"description": "Done", "content": {media: {} for media in view.split()}}
         else:
             told[status] = {"description": "Done", "model": view}
-    for status in sorted({*problems, 408}) if 413 in problems else problems:
+    implied = ({408} if 413 in problems else set()) | ({429} if 401 in problems else set())
+    for status in sorted({*problems, *implied}):
         told[status] = {"description": _PROBLEMS[status], "content": {MEDIA_TYPE: {"schema": _ref(ProblemView)}}}
     return told
 

@@ -44,6 +44,7 @@ class Api:
     images: ImageCare | None = None  # of the registry, where there is one
     disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
+    endings: Once = field(default_factory=Once)  # of uploads that become sources: a large one may have to be hashed
     blobs: BlobStore | None = None  # of the registry, where there is one
     platforms: Platforms | None = None  # of its images
 
@@ -77,7 +78,20 @@ def caller_of(request: HTTPConnection) -> Caller:
         method=request.scope.get("method", "WS"),
         session=request.cookies.get(session_cookie(request)) if "cookie" in headers else None,
         site=headers.get("sec-fetch-site"),
+        is_forwarded="x-forwarded-for" in headers or "forwarded" in headers,
         has_header=REQUEST_HEADER in headers,
+    )
+
+
+def identify(request: HTTPConnection, caller: Caller | None = None) -> Key:
+    """Whose request it is; wrong keys are counted. Raises Unauthenticated, Forbidden, TooOften."""
+    api = api_of(request)
+    return authenticate(
+        api.controller,
+        caller or caller_of(request),
+        clock.now(),
+        is_open=api.config.is_open,
+        attempts=api.attempts,
     )
 
 
@@ -115,7 +129,7 @@ class GuardedRoute(APIRoute):
             try:
                 api, rule = api_of(request), rules[request.method]
                 if rule.need is not Need.PUBLIC:
-                    key = authenticate(api.controller, caller_of(request), clock.now(), is_open=api.config.is_open)
+                    key = identify(request)
                     authorize(key, rule)
                     request.state.key = key
                 elif api.config.is_open:

@@ -13,7 +13,7 @@ from draas.server.api.bodies import parse, parse_optional, read_body
 from draas.server.api.document import answers, body
 from draas.server.api.guard import GuardedRoute, api_of, idempotency_of, respond
 from draas.server.services.controller import Controller, Reply
-from draas.store.store import JoinToken, Key, Write
+from draas.store.store import Key, Token, Write
 from draas.wire.api import JoinBody, JoinTokenBody
 from draas.wire.join import join_token, split_join_token
 from draas.wire.views import JoinedView, JoinTokenView
@@ -35,7 +35,7 @@ async def make_token(request: Request) -> Response:
 
     async def make() -> Reply:
         secret, expires_at = ids.secret("join"), clock.now() + wanted.ttl_s
-        await api.controller.write(Write(tokens=(JoinToken(digest=ids.digest(secret), expires_at=expires_at),)))
+        await api.controller.write(Write(tokens=(Token(digest=ids.digest(secret), expires_at=expires_at),)))
         token = join_token(secret, api.config.fingerprint)
         view: JoinTokenView = {
             "token": token,

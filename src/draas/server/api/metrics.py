@@ -34,6 +34,8 @@ class Figures:
     last_event: int
     in_trouble: bool
     disk: Disk  # the controller's own
+    wrong_keys: int
+    refused_tries: int
 
 
 @router.get("/metrics", summary="Figures for Prometheus", responses=answers({200: "text/plain"}, 401, 403, 503))
@@ -54,6 +56,8 @@ async def read_figures(api: Api) -> Figures:
         last_event=controller.last_event,
         in_trouble=bool(controller.trouble),
         disk=api.disk.look() if api.disk is not None else Disk(),
+        wrong_keys=api.attempts.wrong,
+        refused_tries=api.attempts.refused,
     )
 
 
@@ -80,6 +84,9 @@ class FiguresCollector(Collector):
         yield from self._amounts()
         yield from self._loads()
         yield CounterMetricFamily("draas_events", "Events so far", value=figures.last_event)
+        yield CounterMetricFamily("draas_wrong_keys", "Wrong keys and sign-ins so far", value=figures.wrong_keys)
+        refused = "Tries refused (429) as their address had sent too many wrong keys"
+        yield CounterMetricFamily("draas_refused_tries", refused, value=figures.refused_tries)
         trouble = "1 while the controller cannot take work"
         used, total = "Disk in use under the controller's data", "Size of that disk"
         yield GaugeMetricFamily("draas_controller_disk_used_bytes", used, value=figures.disk.used_bytes)

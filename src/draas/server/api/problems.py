@@ -14,6 +14,7 @@ from draas.model.errors import (
     Invalid,
     NotFound,
     TooLarge,
+    TooOften,
     Unauthenticated,
     Unavailable,
 )
@@ -31,16 +32,6 @@ class TooSlow(DraasError):
     """The body did not arrive in time."""
 
     retryable = True
-
-
-class TooOften(DraasError):
-    """Somebody has failed too often. `retry_after_s`: until when it makes no sense to try again."""
-
-    retryable = True
-
-    def __init__(self, detail: str, *, retry_after_s: float) -> None:
-        super().__init__(detail)
-        self.retry_after_s = retry_after_s
 
 
 STATUS: dict[type[DraasError], int] = {

@@ -11,10 +11,9 @@ from draas.server.access import MAX_KEY, Caller, authenticate, check_caller_page
 from draas.server.api import render
 from draas.server.api.bodies import parse, read_body
 from draas.server.api.document import answers, body
-from draas.server.api.guard import Api, GuardedRoute, api_of, caller_of, json_response, session_cookie
-from draas.server.api.problems import TooOften
+from draas.server.api.guard import Api, GuardedRoute, api_of, caller_of, identify, json_response, session_cookie
 from draas.server.services.controller import Reply
-from draas.store.store import JoinToken, Key, Write
+from draas.store.store import Key, Token, Write
 from draas.wire.api import SessionBody
 from draas.wire.views import SessionView
 
@@ -24,12 +23,12 @@ router = APIRouter(route_class=GuardedRoute, tags=["session"])
 @router.get(
     "/api/session",
     summary="Who am I (also without a key); prolongs a browser's session",
-    responses=answers({200: SessionView}, 403, 503),
+    responses=answers({200: SessionView}, 403, 429, 503),
 )
 async def show(request: Request) -> Response:
     api, caller, now = api_of(request), caller_of(request), clock.now()
     try:
-        key = authenticate(api.controller, caller, now, is_open=api.config.is_open)
+        key = identify(request, caller)
     except Unauthenticated:
         return json_response(render.encode(_view(api, None)))
     answer = json_response(render.encode(_view(api, None if key.role == "node" else key)))
@@ -50,13 +49,11 @@ async def show(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     api, caller = api_of(request), caller_of(request)
     check_caller_page(caller, is_sign_in=True)
-    if (wait_s := api.attempts.wait_s(caller.peer or "")) > 0:
-        raise TooOften(f"too many failed attempts to sign in: try again in {wait_s:.0f} s", retry_after_s=wait_s)
     wanted = parse(SessionBody, await read_body(request))
     made: list[str] = []
 
     async def make() -> Reply:
-        key, used = _given(api, wanted, clock.now())
+        key, used = _given(request, wanted, clock.now())
         if key.role == "node":
             raise Forbidden("this is a machine's key: sign in with an API key")
         token, text = sessions.make_session(key)
@@ -64,23 +61,26 @@ async def sign_in(request: Request) -> Response:
         made.append(text)
         return Reply(200, render.encode(_view(api, key)))
 
-    try:
-        reply = await api.once.answer(None, make)  # one at a time: a link is good once
-    except (Unauthenticated, Forbidden):
-        api.attempts.failed(caller.peer or "")
-        raise
+    reply = await api.once.answer(None, make)  # one at a time: a link is good once
     answer = json_response(reply.body)
     _set_cookie(request, answer, made[0], sessions.SESSION_S)
     return answer
 
 
-def _given(api: Api, wanted: SessionBody, now: float) -> tuple[Key, tuple[str, ...]]:
-    """The key that was given or that the link is for, and the digests of what is used up. Raises Unauthenticated."""
+def _given(request: Request, wanted: SessionBody, now: float) -> tuple[Key, tuple[str, ...]]:
+    """The key that was given or that the link is for, and the digests of what is used up.
+
+    Raises Unauthenticated, TooOften.
+    """
+    api, peer = api_of(request), caller_of(request).peer
     if wanted.token is not None:
-        key, link = sessions.link_key(api.controller, wanted.token, now)
+        try:
+            key, link = sessions.link_key(api.controller, wanted.token, now)
+        except Unauthenticated as wrong:
+            raise api.attempts.refuse(peer or "", wrong.detail, is_made=True) from None
         return key, (link.digest,)
-    caller = Caller(authorization=f"Bearer {(wanted.key or '').strip()[: MAX_KEY + 1]}")
-    return authenticate(api.controller, caller, now), ()
+    caller = Caller(authorization=f"Bearer {(wanted.key or '').strip()[: MAX_KEY + 1]}", peer=peer)
+    return authenticate(api.controller, caller, now, attempts=api.attempts), ()
 
 
 @router.delete(
@@ -98,7 +98,7 @@ async def sign_out(request: Request) -> Response:
     try:
         _, token = sessions.session_key(controller, caller.session, now)
     except Unauthenticated:
-        token = JoinToken(digest="", expires_at=0.0)
+        token = Token(digest="", expires_at=0.0)
     if token.digest:
         await controller.write(Write(gone_tokens=(token.digest,)))
     _set_cookie(request, answer, "", 0)
@@ -123,6 +123,7 @@ def _view(api: Api, key: Key | None) -> SessionView:
         "role": key.role if key is not None else None,
         "project": key.project if key is not None else None,
         "key": key.name if key is not None else None,
+        "key_id": key.id if key is not None else None,
         "is_open": api.config.is_open,
         "version": api.config.version,
         "url": api.config.url,

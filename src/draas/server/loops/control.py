@@ -36,7 +36,7 @@ from draas.server.services.kept_certificates import pem_of
 from draas.server.services.registries import Registries
 from draas.server.services.samples import Samples, read_samples
 from draas.store.logs import LogStore
-from draas.store.store import Answer, JobFilter, JoinToken, Key, NumberedEvent, Page, Store, StoreFailure, Write
+from draas.store.store import Answer, JobFilter, Key, NumberedEvent, Page, Store, StoreFailure, Token, Write
 from draas.wire.link import Assign, Routes, Traffic, Usages
 
 EVENTS_PAGE = 500
@@ -57,7 +57,7 @@ class ControlLoop(TickLoop):
         self.runtime_without_nodes = RuntimeName.DOCKER
         self.sealer = Sealer(os.urandom(KEY_BYTES))  # another one before `open`, where a key outlives this process
         self._keys: dict[str, Key] = {}
-        self._tokens: dict[str, JoinToken] = {}
+        self._tokens: dict[str, Token] = {}
         self._certificates: dict[str, Certificate] = {}
         self._registries = Registries()
         self._in_flight: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
@@ -377,7 +377,7 @@ class ControlLoop(TickLoop):
     def keys(self) -> Sequence[Key]:
         return sorted(self._keys.values(), key=lambda key: key.created_at)
 
-    def token(self, digest: str) -> JoinToken | None:
+    def token(self, digest: str) -> Token | None:
         return self._tokens.get(digest)
 
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]:

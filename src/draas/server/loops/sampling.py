@@ -3,9 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-import structlog
-
-from draas.lib import clock
+from draas.lib import clock, log
 from draas.model.app import AppId
 from draas.model.cluster import Cluster
 from draas.model.sample import AppSample, NodeSample, Point
@@ -13,8 +11,6 @@ from draas.server.services.history import STEP_S, History
 from draas.server.services.levels import FINEST, STORED, Level, due, kept_from, restored, roll_up_to
 from draas.store.store import Store, StoredSample, StoreFailure
 from draas.store.stored import decode_values, encode_values
-
-log = structlog.get_logger(__name__)
 
 AT_ONCE = 250  # series rolled up for one transaction: some 3 ms of it, and a commit of the control loop may have to wait for it
 AFTER_S = 0.01  # timers may come a moment early, and the step would not be over

@@ -9,7 +9,6 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from draas.lib import clock
 from draas.model.allocation import NodeId
 from draas.model.errors import DraasError, Forbidden, Invalid
 from draas.model.image_name import (
@@ -22,8 +21,8 @@ from draas.model.image_name import (
     project_of_repository,
 )
 from draas.model.node_rights import NodeRights
-from draas.server.access import ROUTES, Caller, Need, authenticate, authorize
-from draas.server.api.guard import api_of, caller_of
+from draas.server.access import ROUTES, Caller, Need, authorize
+from draas.server.api.guard import api_of, caller_of, identify
 from draas.server.registry.errors import Refused, render_error, render_refused
 from draas.server.registry.images import Images
 from draas.store.blobs import UploadId
@@ -109,11 +108,10 @@ class Entry:
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        api = api_of(request)
-        key = authenticate(api.controller, with_basic(caller_of(request)), clock.now(), is_open=api.config.is_open)
+        key = identify(request, with_basic(caller_of(request)))
         rule = ROUTES[request.method, self.path]
         authorize(key, rule)
-        rights = api.controller.node_rights(NodeId(key.node_id or "")) if key.role == "node" else None
+        rights = api_of(request).controller.node_rights(NodeId(key.node_id or "")) if key.role == "node" else None
         call = Call(request=request, images=self.images, key=key, rights=rights)
         if (name := request.path_params.get("name")) is not None:
             repository = repository_of(name)

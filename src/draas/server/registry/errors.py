@@ -1,11 +1,12 @@
 """Errors as the distribution API tells them (specification 1.1, "Error Codes"): a status, a code, a sentence."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import msgspec
 from starlette.responses import Response
 
-from draas.model.errors import DraasError, Forbidden, Unauthenticated, Unavailable
+from draas.model.errors import DraasError, Forbidden, TooOften, Unauthenticated, Unavailable
 from draas.server.api.problems import status_of
 from draas.server.services.own_disk import NoRoom
 from draas.store.blobs import StorageFull, WrongDigest
@@ -15,6 +16,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 _CODES: Mapping[type[DraasError], str] = {
     Unauthenticated: "UNAUTHORIZED",
     Forbidden: "DENIED",
+    TooOften: "TOOMANYREQUESTS",
     Unavailable: "UNAVAILABLE",
     NoRoom: "UNAVAILABLE",
 }
@@ -54,6 +56,8 @@ def render_error(error: DraasError | StoreFailure) -> Response:
         return _response(400, [{"code": "DIGEST_INVALID", "message": error.detail}], {})
     code = next((_CODES[kind] for kind in type(error).__mro__ if kind in _CODES), "BLOB_UPLOAD_INVALID")
     headers = {"WWW-Authenticate": 'Basic realm="DRaaS"'} if isinstance(error, Unauthenticated) else {}
+    if isinstance(error, TooOften):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return _response(status_of(error), [{"code": code, "message": error.detail}], headers)
 
 

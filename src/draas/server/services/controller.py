@@ -18,7 +18,7 @@ from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
 from draas.server.services.samples import Samples
 from draas.store.logs import LogStore
-from draas.store.store import JobFilter, JoinToken, Key, NumberedEvent, Page, Write
+from draas.store.store import JobFilter, Key, NumberedEvent, Page, Token, Write
 
 
 class Reply(NamedTuple):
@@ -146,7 +146,7 @@ class Controller(Protocol):
 
     def keys(self) -> Sequence[Key]: ...
 
-    def token(self, digest: str) -> JoinToken | None: ...
+    def token(self, digest: str) -> Token | None: ...
 
     async def events(self, after: int, limit: int, project: str | None = None) -> list[NumberedEvent]: ...
 

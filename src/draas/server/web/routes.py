@@ -7,12 +7,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from draas.server.sessions import cookie_name
 from draas.server.web.assets import Asset, find_assets
 
 BUILT = Path(__file__).parent / "static"
 HOME = "/dashboard"
 INDEX = "index.html"
 NONCE = "__NONCE__"  # stands in index.html for what each answer has of its own
+SESSION = "__SESSION__"  # likewise: whether the browser has sent a session, so that start.js asks for more at once
 FOREVER = "public, max-age=31536000, immutable"  # the name holds a hash of the content
 FILE_HEADERS = {"x-content-type-options": "nosniff", "cross-origin-resource-policy": "same-origin"}
 HEADERS = FILE_HEADERS | {
@@ -63,7 +65,7 @@ class Web:
 
     async def page(self, request: Request) -> Response:
         """The page, which looks at its own address."""
-        return self._render_page()
+        return self._render_page(request)
 
     async def file(self, request: Request) -> Response:
         """A file of the build; the page for any other path that could be one of its own addresses."""
@@ -73,12 +75,15 @@ class Web:
             return _send(request, asset, FOREVER if name.startswith("assets/") else "no-cache")
         if name.startswith("assets/"):
             return Response("no such file\n", 404, {**HEADERS, "cache-control": "no-store"}, "text/plain")
-        return self._render_page()
+        return self._render_page(request)
 
-    def _render_page(self) -> Response:
+    def _render_page(self, request: Request) -> Response:
         nonce = secrets.token_urlsafe(16)
         headers = {**HEADERS, "content-security-policy": policy(nonce), "cache-control": "no-cache, no-store"}
-        return Response(self._page.replace(NONCE, nonce), 200, headers, "text/html; charset=utf-8")
+        host = request.headers.get("host", "")
+        has_session = any(cookie_name(host, secure=secure) in request.cookies for secure in (True, False))
+        page = self._page.replace(NONCE, nonce).replace(SESSION, "sent" if has_session else "none")
+        return Response(page, 200, headers, "text/html; charset=utf-8")
 
 
 def _send(request: Request, asset: Asset, cache: str) -> Response:

@@ -11,7 +11,16 @@ from draas.agent.runtimes.build.buildkit import Failing, StepFailed
 from draas.agent.runtimes.build.classic import build_query, lines_of
 from draas.agent.runtimes.build.docker_command import Files, build_environment, build_words
 from draas.agent.runtimes.build.git_source import git_environment, parse_git_url
-from draas.agent.runtimes.build.group_settings import NO_LIMITS, add_limits, find_folders, leave_a_core, render_settings
+from draas.agent.runtimes.build.group_settings import (
+    NO_LIMITS,
+    add_limits,
+    cpus_for_builds,
+    cpus_setting,
+    find_folders,
+    leave_a_core,
+    parse_cpus,
+    render_settings,
+)
 from draas.agent.runtimes.build.log_text import Lines, Masks, clean, is_noise
 from draas.agent.runtimes.build.order import Engine, Order, Result, read_result, take_order, write_order, write_result
 from draas.agent.runtimes.build.own_weight import render_own_weight
@@ -85,6 +94,27 @@ def test_without_builds_the_group_has_no_limit(cores: int) -> None:
     assert leave_a_core(NO_LIMITS, cores) == NO_LIMITS
 
 
+@pytest.mark.parametrize(
+    ("machine", "builds"), [("0", "0"), ("0-1", "1"), ("0-3", "1,2,3"), ("2,5-6\n", "5,6"), ("0-1,8", "1,8")]
+)
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_builds_run_on_all_cpus_but_the_first(machine: str, builds: str, version: str) -> None:
+    setting = cpus_setting(cpus_for_builds(parse_cpus(machine)), version)
+    assert (setting.controller, setting.name) == ("cpuset" if version == "v1" else "", "cpuset.cpus")
+    assert (setting.value, setting.optional) == (builds, True)
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_builds_that_keep_off_a_cpu_are_light_and_not_idle(version: str) -> None:
+    """The kernel wakes apps up on a CPU where nothing but idle groups runs as if it were free."""
+    limits = Limits(memory_bytes=100, cpu_millis=200, pids_max=10)
+    kept_off = {one.name: one.value for one in render_settings(limits, version, kept_off=True)}
+    assert kept_off["cpu.idle"] == "0"
+    assert kept_off["cpu.shares" if version == "v1" else "cpu.weight"] == ("16" if version == "v1" else "1")
+    order = [one.name for one in render_settings(limits, version, kept_off=True)]
+    assert order.index("cpu.idle") < order.index("cpu.shares" if version == "v1" else "cpu.weight")
+
+
 def test_the_program_lowers_its_own_group_alone() -> None:
     v1 = render_own_weight({"cpu": "/draas-1/7", "": "/"}, {"cpu": "/c/cpu", "memory": "/c/memory"})
     assert [(folder, one.name, one.value) for folder, one in v1] == [("/c/cpu/draas-1/7", "cpu.shares", "128")]
@@ -97,7 +127,8 @@ def test_the_program_lowers_its_own_group_alone() -> None:
 def test_limits_are_set_and_all_of_them_taken_back(version: str) -> None:
     limits = Limits(memory_bytes=100, cpu_millis=200, pids_max=10)
     on, off = (
-        {setting.name: setting.value for setting in render_settings(one, version)} for one in (limits, NO_LIMITS)
+        {setting.name: setting.value for setting in render_settings(one, version, kept_off=False)}
+        for one in (limits, NO_LIMITS)
     )
     assert on.keys() == off.keys()
     if version == "v1":
@@ -106,7 +137,7 @@ def test_limits_are_set_and_all_of_them_taken_back(version: str) -> None:
     else:
         assert (on["memory.max"], on["cpu.max"], on["io.weight"]) == ("100", "20000 100000", "default 10")
         assert (off["memory.max"], off["cpu.max"], off["cpu.weight"]) == ("max", "max 100000", "100")
-    order = [setting.name for setting in render_settings(NO_LIMITS, version)]
+    order = [setting.name for setting in render_settings(NO_LIMITS, version, kept_off=False)]
     weight = "cpu.shares" if version == "v1" else "cpu.weight"
     assert order.index("cpu.idle") < order.index(weight)
 

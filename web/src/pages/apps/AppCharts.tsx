@@ -94,7 +94,7 @@ export default function AppCharts({ app, range }: { app: AppDetail; range: Range
             <Chart {...common} label="Latency" series={shown.latency} tell={asMs} none={NO_LATENCY} />
             <Chart {...common} label="Replicas" series={shown.replicas} tell={asFigure} none={NO_USE} hasMarkStops />
             <Chart {...common} label="CPU" series={shown.cpu} tell={cores} none={NO_USE} />
-            <Chart {...common} label="Memory" series={shown.memory} tell={bytes} none={NO_USE} />
+            <Chart {...common} label="Memory" series={shown.memory} tell={bytes} isBytes none={NO_USE} />
           </div>
         );
       }}

@@ -1,8 +1,9 @@
 // useJobList: the jobs that match a filter, page by page, kept current by events without reading all of them again.
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { useCallback, useEffect, useRef } from 'react';
+import { useCallback, useEffect, useMemo, useRef } from 'react';
 import { api, type JobSummary, take } from '../../api/client';
 import { keys } from '../../api/queries';
+import { paced } from '../../lib/paced';
 import { useEvents } from '../../live/Live';
 import { type JobFilter, matches, queryOf } from './filter';
 import { append, type Loaded, refresh, replace } from './pages';
@@ -49,11 +50,7 @@ export function useJobList(filter: JobFilter) {
   }, [client, filter]);
 
   const changed = useRef(new Set<string>());
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const lastFlush = useRef(0);
-  const flush = useCallback(async () => {
-    timer.current = undefined;
-    lastFlush.current = performance.now();
+  const readAgain = useCallback(async () => {
     const ids = changed.current;
     changed.current = new Set();
     await client.invalidateQueries({ queryKey: keys.jobList(filter), exact: true });
@@ -71,17 +68,11 @@ export function useJobList(filter: JobFilter) {
     client.setQueryData<Loaded>(keys.jobList(filter), (loaded) => loaded && replace(loaded, found));
   }, [client, filter]);
 
+  const reading = useMemo(() => paced(EVERY_MS, readAgain), [readAgain]);
+  useEffect(() => reading.stop, [reading]);
   useEvents((events) => {
     for (const event of events) if (event.kind.startsWith('job.')) changed.current.add(event.subject);
-    if (changed.current.size === 0) return;
-    timer.current ??= setTimeout(() => void flush(), Math.max(0, EVERY_MS - (performance.now() - lastFlush.current)));
+    if (changed.current.size > 0) reading.ask();
   });
-  useEffect(
-    () => () => {
-      clearTimeout(timer.current);
-      timer.current = undefined;
-    },
-    [],
-  );
   return { list, loadMore };
 }

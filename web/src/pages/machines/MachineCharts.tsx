@@ -82,14 +82,16 @@ export default function MachineCharts({ machine, range }: { machine: Machine; ra
               series={shown.memory}
               most={machine.capacity.memory_mb * 1024 * 1024}
               tell={bytes}
+              isBytes
             />
-            <Chart {...common} label="Network" series={shown.network} tell={asByteRate} />
+            <Chart {...common} label="Network" series={shown.network} tell={asByteRate} isBytes />
             <Chart
               {...common}
               label="Disk"
               series={shown.disk}
               most={machine.load.disk_total_bytes || null}
               tell={bytes}
+              isBytes
             />
             <Chart {...common} label="Load (1 min)" series={shown.load} tell={asLoad} />
           </div>

@@ -1,11 +1,11 @@
 // A machine: how it is, what it has, what runs there; and taking it out of service.
 import { Alert, Button, Modal, Stack, Text } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
-import { useQueries, useQuery } from '@tanstack/react-query';
+import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { lazy, Suspense } from 'react';
 import { api, type Machine, take } from '../../api/client';
-import { appQuery, appsQuery, keys, nodeQuery, onNodeQuery } from '../../api/queries';
+import { keys, nodeQuery, onNodeQuery } from '../../api/queries';
 import { bytes, cores, count } from '../../lib/amounts';
 import { commandText } from '../../lib/shell';
 import { useAct } from '../../ui/act';
@@ -19,12 +19,14 @@ import { Facts, Page, Section } from '../../ui/Page';
 import { StateBadge } from '../../ui/StateBadge';
 import { Answer, Loading } from '../../ui/states';
 import { TimeAgo } from '../../ui/TimeAgo';
+import { Labels } from './Labels';
+import { RemoveButton } from './RemoveButton';
+import { useReplicasOn } from './replicas';
 import { machineRoute } from './route';
 import { troublesOf } from './trouble';
 
 const MachineCharts = lazy(() => import('./MachineCharts'));
 const MIB = 1024 * 1024;
-const APPS_LOOKED_AT = 50;
 const IMAGES_SHOWN = 20;
 
 export function MachinePage() {
@@ -35,7 +37,14 @@ export function MachinePage() {
       title={name}
       above={<Link to="/machines">Machines</Link>}
       beside={node.data && <StateBadge state={node.data.state} />}
-      actions={node.data && <DrainButton machine={node.data} />}
+      actions={
+        node.data && (
+          <>
+            <DrainButton machine={node.data} />
+            <RemoveButton machine={node.data} />
+          </>
+        )
+      }
       command={`draas nodes show ${name}`}
     >
       <Answer of={node} rows={8}>
@@ -109,15 +118,7 @@ function Parts({ machine }: { machine: Machine }) {
             ))}
           </div>
         </Section>
-        <Section title="Labels">
-          {Object.keys(machine.labels).length === 0 ? (
-            <Text size="sm" c="dimmed">
-              None. <code>draas nodes label {machine.name} disk=ssd</code> sets one.
-            </Text>
-          ) : (
-            <Facts of={Object.entries(machine.labels)} />
-          )}
-        </Section>
+        <Labels machine={machine} />
       </div>
       <Section title={`Images (${machine.images.length})`}>
         <div className="rows">
@@ -155,20 +156,6 @@ function Load({ machine }: { machine: Machine }) {
         <MachineCharts machine={machine} range={range} />
       </Suspense>
     </Section>
-  );
-}
-
-/** The replicas on a machine that have not ended: "shop #2 (release 5)". */
-function useReplicasOn(machine: Machine): string[] {
-  const apps = useQuery(appsQuery).data?.items ?? [];
-  const details = useQueries({ queries: apps.slice(0, APPS_LOOKED_AT).map((app) => appQuery(app.name)) });
-  return details.flatMap(({ data }) =>
-    (data?.replicas ?? [])
-      .filter((replica) => replica.node_id === machine.id)
-      .map(
-        (replica) =>
-          `${data!.name} #${replica.number} (release ${replica.release}, ${replica.health || replica.state})`,
-      ),
   );
 }
 

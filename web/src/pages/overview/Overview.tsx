@@ -3,7 +3,7 @@ import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { appsQuery, jobCountsQuery, nodesQuery } from '../../api/queries';
-import { bytes, cores } from '../../lib/amounts';
+import { bytes, cores, grouped } from '../../lib/amounts';
 import { useLive } from '../../live/Live';
 import { useClusterSentence } from '../../shell/ClusterSentence';
 import { EventRows } from '../../ui/EventRows';
@@ -101,7 +101,7 @@ function JobsPart() {
                     <StateBadge state={state} />
                   </Link>
                 </span>
-                <span className="figure">{data[state].toLocaleString('en')}</span>
+                <span className="figure">{grouped(data[state])}</span>
               </div>
             ))}
           </div>

@@ -1,4 +1,4 @@
-// Sign in: with a key, or by the one-time link that `draas up` prints (its token stands behind the #).
+// Sign in: with a key, or by a one-time link (its token stands behind the #).
 import { Button, Paper, PasswordInput, Stack, Text, Title } from '@mantine/core';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
@@ -70,10 +70,10 @@ export function SignIn() {
                 Sign in
               </Button>
               <Text size="sm" c="dimmed">
-                The admin key was printed at the controller's first start. <code>draas up</code> also prints a link that
-                signs in once. A new key:
+                The admin key was printed at the controller's first start. Where the command line has a key, it makes a
+                link that signs in once:
               </Text>
-              <CopyLine line="draas keys make --role deployer" />
+              <CopyLine line="draas dashboard" />
             </Stack>
           </form>
         </Paper>

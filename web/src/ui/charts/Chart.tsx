@@ -8,6 +8,7 @@ import { lastKnown, linesOf, type Values, withHoles } from './data';
 import { momentText, type Range, tickText } from './ranges';
 
 const HEIGHT = 150;
+const TIMES_PX = 30; // of the axis; marks end above it
 const MARK_PX = 22;
 const MARK_LINES = 3;
 const FAR = 10; // steps of Page Up and Page Down
@@ -40,6 +41,8 @@ interface ChartProps {
   now: number;
   most?: number | null;
   tell: (value: number) => string;
+  /** The axis then has whole powers of two. */
+  isBytes?: boolean;
   /** Said where no step has a value. */
   none: string;
   marks?: Mark[];
@@ -48,6 +51,9 @@ interface ChartProps {
 }
 
 const NO_MARKS: Mark[] = [];
+const BYTE_STEPS = [0, 1, 2, 3, 4, 5].flatMap((power) =>
+  [1, 2, 5, 10, 20, 50, 100, 200, 500].map((one) => one * 1024 ** power),
+);
 
 export function Chart(props: ChartProps) {
   const { label, series, tell, none } = props;
@@ -155,10 +161,17 @@ function Plot(props: PlotProps) {
         axes: [
           {
             ...axis,
+            size: TIMES_PX,
             space: 70,
             values: (_plot, ticks, _at, _space, every) => ticks.map((one) => tickText(one, every)),
           },
-          { ...axis, size: 72, space: 34, values: (_plot, ticks) => ticks.map((tick) => now.current.tell(tick)) },
+          {
+            ...axis,
+            size: 72,
+            ...(now.current.isBytes ? { incrs: BYTE_STEPS } : {}),
+            space: 34,
+            values: (_plot, ticks) => ticks.map((tick) => now.current.tell(tick)),
+          },
         ],
         hooks: {
           draw: [place],

@@ -50,7 +50,7 @@ class ClusterRegistry(Protocol):
     """The cluster's registry as this machine's engine reaches it; draas.agent.images.cluster_images has it."""
 
     @property
-    def login(self) -> Login: ...
+    def builds_login(self) -> Login: ...
 
     async def fetch(self, repository: Repository, digest: Digest, to: Path) -> None: ...
 
@@ -173,7 +173,7 @@ class BuildRuntime:
             project=assignment.project,
             owner=self._owner,
             build=self._build_of(assignment),
-            registry=self._registry.login,
+            registry=self._registry.builds_login,
             logins=assignment.logins,
             engine=await self._known(),
             cpu_millis=assignment.resources.cpu_millis,

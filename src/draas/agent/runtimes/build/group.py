@@ -11,21 +11,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from draas.agent.runtimes.build.group_settings import add_limits, find_folders, leave_a_core, render_settings
+from draas.agent.runtimes.build.group_settings import (
+    NO_LIMITS,
+    add_limits,
+    cpus_for_builds,
+    cpus_setting,
+    find_folders,
+    leave_a_core,
+    parse_cpus,
+    render_settings,
+)
 from draas.agent.runtimes.process.cgroup_files import Limits, Setting, parse_mounts, parse_value
 
 MOUNTS = Path("/proc/self/mounts")
 LOCK = ".lock"
+DISPENSABLE = ("blkio", "cpuset")  # of version 1: builds do without
 
 
 def read_mounts() -> dict[str, str]:
-    """Controllers and where they are mounted; with blkio, which jobs do without."""
+    """Controllers and where they are mounted; with those that jobs do without."""
     text = MOUNTS.read_text()
     mounts = parse_mounts(text)
     for line in text.splitlines():
         words = line.split()
-        if len(words) > 3 and words[2] == "cgroup" and "blkio" in words[3].split(","):
-            mounts.setdefault("blkio", words[1])
+        if len(words) > 3 and words[2] == "cgroup":
+            for controller in set(DISPENSABLE) & set(words[3].split(",")):
+                mounts.setdefault(controller, words[1])
     return mounts
 
 
@@ -42,10 +53,13 @@ class BuildGroup:
             try:
                 os.makedirs(folder, exist_ok=True)
             except OSError:
-                if controller != "blkio":  # builds do without
+                if controller not in DISPENSABLE:
                     raise
         if self.version == "v2":
             _hand_down(Path(self.folders[""]))
+        elif "cpuset" in self.folders:
+            with suppress(OSError):
+                _inherit_cpus(Path(self.folders["cpuset"]))
         with suppress(OSError):  # kernels before 5.11 count only so what is inside of a group
             self.write(Setting("memory", "memory.use_hierarchy", "1"))
 
@@ -75,9 +89,30 @@ class BuildGroup:
         if not self._shares.is_dir():
             return
         with _locked(self._shares / LOCK):
-            total = leave_a_core(add_limits(list(_running(self._shares))), os.cpu_count() or 1)
-            for setting in render_settings(total, self.version):
+            total = leave_a_core(add_limits(list(_running(self._shares))), len(self.usable_cpus()))
+            for setting in render_settings(total, self.version, kept_off=self._keep_off(total)):
                 self.write(setting)
+
+    def _keep_off(self, total: Limits) -> bool:
+        """Have builds keep off one of the CPUs, and whether they do; with NO_LIMITS all are theirs."""
+        usable = self.usable_cpus()
+        keep = total != NO_LIMITS and len(usable) > 1
+        cpus = cpus_for_builds(usable) if keep else self._parent_cpus()
+        self.write(cpus_setting(cpus, self.version))
+        return keep and parse_cpus(self.read("cpuset", "cpuset.cpus")) == cpus
+
+    def usable_cpus(self) -> frozenset[int]:
+        """On which CPUs builds and apps may run: those of the engine's group that are the agent's too."""
+        own = frozenset(os.sched_getaffinity(0))
+        return own & self._parent_cpus() or own
+
+    def _parent_cpus(self) -> frozenset[int]:
+        try:
+            folder = Path(self.folders["" if self.version == "v2" else "cpuset"]).parent
+            name = "cpuset.cpus.effective" if self.version == "v2" else "cpuset.cpus"
+            return parse_cpus((folder / name).read_text())
+        except (OSError, KeyError):
+            return frozenset(os.sched_getaffinity(0))
 
     def write(self, setting: Setting) -> None:
         """Raises OSError where the kernel refuses what it must not."""
@@ -135,11 +170,20 @@ def _locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _inherit_cpus(folder: Path) -> None:
+    """Version 1: a fresh group has no CPUs and no memory, and nothing can run in it; have it and those above it get their parent's."""
+    for group in [*reversed(folder.parents), folder]:
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            own, above = group / name, group.parent / name
+            if above.exists() and own.exists() and not own.read_text().strip():
+                own.write_text(above.read_text())
+
+
 def _hand_down(folder: Path) -> None:
     """Have the controllers in a group of v2: each of those above must hand them down."""
     for above in reversed(folder.parents):
         control = above / "cgroup.subtree_control"
         if control.exists():
-            for controller in ("memory", "cpu", "pids", "io"):
+            for controller in ("memory", "cpu", "pids", "io", "cpuset"):
                 with suppress(OSError):
                     control.write_text(f"+{controller}")

@@ -1,9 +1,9 @@
 """What is written to BuildKit's control group for the builds under way. Pure.
 
-Source: the kernel's Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst; cpu.idle: scheduler/sched-design-CFS.rst.
+Source: the kernel's Documentation/admin-guide/cgroup-v1 (cpusets.rst) and cgroup-v2.rst; cpu.idle: scheduler/sched-design-CFS.rst.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from draas.agent.runtimes.process.cgroup_files import Limits, Setting, quota_v1, quota_v2, settings_v1, settings_v2
@@ -16,15 +16,18 @@ USUAL_SHARES_V1, USUAL_WEIGHT_V2, USUAL_BLKIO_V1, USUAL_IO_V2 = 1024, 100, 500, 
 NO_LIMITS = Limits(memory_bytes=0, cpu_millis=0, pids_max=0)
 
 
-def render_settings(limits: Limits, version: str) -> list[Setting]:
+def render_settings(limits: Limits, version: str, *, kept_off: bool) -> list[Setting]:
     """What is written for builds that may use `limits` together; with NO_LIMITS all is as the kernel made it. Pure.
+
+    `kept_off`: the group's CPUs leave one to what runs beside it. It is then not idle: the kernel takes a CPU on which nothing but idle
+    groups runs for a free one, and wakes the ingress and the apps up there instead of on the one that is left to them.
 
     cpu.idle comes before the weight when builds end, and after it when they begin: an idle group has no other weight.
     """
     running = limits != NO_LIMITS
     v1 = version == "v1"
     controller = "cpu" if v1 else ""
-    idle = Setting(controller, "cpu.idle", "1" if running else "0", optional=True)
+    idle = Setting(controller, "cpu.idle", "1" if running and not kept_off else "0", optional=True)
     if v1:
         shares = Setting("cpu", "cpu.shares", str(SHARES_V1 if running else USUAL_SHARES_V1), optional=True)
         block = str(BLKIO_V1 if running else USUAL_BLKIO_V1)
@@ -42,15 +45,31 @@ def render_settings(limits: Limits, version: str) -> list[Setting]:
         ]
         # One step out of memory must not end the steps of all other builds.
         first = [one for one in settings_v2(limits) if one.name != "memory.oom.group"] + [quota_v2(limits.cpu_millis)]
-    return [*first, *([shares, idle] if running else [idle, shares]), *weights]
+    return [*first, *([shares, idle] if running and not kept_off else [idle, shares]), *weights]
+
+
+def parse_cpus(text: str) -> frozenset[int]:
+    """The CPUs in the kernel's words for them, such as "0-3,8". Pure."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1) if first else ())
+    return frozenset(found)
+
+
+def cpus_setting(cpus: Collection[int], version: str) -> Setting:
+    """The CPUs of the group. Pure. A kernel may be without cpusets, and it refuses fewer than a step of somebody else's build has."""
+    value = ",".join(map(str, sorted(cpus)))
+    return Setting("cpuset" if version == "v1" else "", "cpuset.cpus", value, optional=True)
+
+
+def cpus_for_builds(cpus: Collection[int]) -> frozenset[int]:
+    """Of the machine's CPUs those on which builds run: all but the first; the only one of a machine that has one. Pure."""
+    return frozenset(sorted(cpus)[1:] or cpus)
 
 
 def leave_a_core(limits: Limits, cores: int) -> Limits:
-    """`limits`, but that one of the machine's cores is left to what runs on it. Pure.
-
-    An idle group gives way within the engine's group alone: the ingress, the agent and the engine are outside of that, and would
-    have to wait for the end of a build's slice on every core that they wake up on. A machine with one core has none to leave.
-    """
+    """`limits`, but that one of the machine's cores is left to what runs on it. Pure. A machine with one core has none to leave."""
     most = (cores - 1) * 1000
     if limits == NO_LIMITS or cores < 2 or 0 < limits.cpu_millis <= most:
         return limits

@@ -1,6 +1,5 @@
 """One build from its order to its image: fetch or unpack, find out what it is, build within limits, push."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from draas.agent.runtimes.docker.registry_auth import auth_headers
 from draas.agent.runtimes.process.cgroup_files import Limits
 from draas.build.unpack import unpack
 from draas.lib import clock
+from draas.lib.promptness import find_named, hasten
 from draas.model.allocation import Cause
 from draas.model.build import Built
 from draas.model.errors import DraasError, Invalid, Unavailable
@@ -71,6 +71,7 @@ class Program:
         self._private.mkdir(mode=0o700)
         watch = RoomWatch((order.engine.root, str(self._folder)), order.build.disk_bytes, self._stopping)
         watch.start()
+        _hasten_ports()
         try:
             plan = self._plan()
             names = rewrite_names(plan.text, project=order.project, host=order.registry.host, args=order.build.args)
@@ -134,9 +135,9 @@ class Program:
         if order.engine.builder == "classic":
             self._tell(f"building with the classic builder, Docker {order.engine.version}; each step has {_told(own)}")
             return self._run_classic(plan, text)
-        held = leave_a_core(own, os.cpu_count() or 1)
-        self._tell(f"building with BuildKit, Docker {order.engine.version}; its steps have {_told(held)}")
         group = BuildGroup(order.engine.group, self._folder.parent.parent / SHARES)
+        held = leave_a_core(own, len(group.usable_cpus()))
+        self._tell(f"building with BuildKit, Docker {order.engine.version}; its steps have {_told(held)}")
         try:
             with group.lent(order.id, own), self._measured(group) as memory:
                 try:
@@ -187,6 +188,7 @@ class Program:
                 f"the image came out for {platform}, and this node and the build are {order.engine.platform}: "
                 "what is the image that FROM names built for?",
             )
+        _hasten_ports()
         local = f"{order.registry.host}/{build.repository}"
         digest = None
         for tag in build.tags or (Tag(order.job_id),):
@@ -208,6 +210,12 @@ class Program:
             port=plan.port or _only_port(image),
             pushed=tuple(build.also_push),
         )
+
+
+def _hasten_ports() -> None:
+    """What carries requests to the published ports of apps comes before the engine's packing, in whose group it is."""
+    for pid in find_named("docker-proxy"):
+        hasten(pid)
 
 
 def _only_port(image: dict[str, Any]) -> int | None:
