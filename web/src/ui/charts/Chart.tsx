@@ -204,7 +204,8 @@ function Plot(props: PlotProps) {
   // biome-ignore lint/correctness/useExhaustiveDependencies: the range is read when it is drawn; it has to be drawn again
   useEffect(() => {
     plot.current?.setData(data);
-    if (picked.current !== null) go(steps.times.indexOf(picked.current)); // it stays where it is while time goes on
+    // uPlot moves its scales in a microtask of its own: after it the step stays where it is while time goes on.
+    if (picked.current !== null) queueMicrotask(() => go(steps.times.indexOf(picked.current ?? Number.NaN)));
   }, [data, range, marks]);
 
   const onKeyDown = (event: KeyboardEvent) => {
