@@ -10,7 +10,7 @@ from draas.client.output import Followed, follow_output, log_query, read_output
 from draas.client.transport import Transport
 from draas.client.uploads import upload_blob
 from draas.lib import clock
-from draas.wire.build_views import BuildList, BuildView
+from draas.wire.build_views import BuildList, BuildView, SameSecretsView
 from draas.wire.views import ExplanationView
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
@@ -36,6 +36,11 @@ class Builds:
         """A new build, from the fields that the API documents."""
         call = self._transport.call("POST", "/api/builds", body, given(project=project), once=idempotency_key)
         return cast(BuildView, await call)
+
+    async def has_secrets(self, id: str, secrets: Mapping[str, str]) -> bool:
+        """Whether a build was made with exactly these values."""
+        told = await self._transport.call("POST", _build(id, "/same-secrets"), {"secrets": dict(secrets)})
+        return bool(cast(SameSecretsView, told)["same"])
 
     async def get(self, id: str) -> BuildView:
         """A build with its attempts and its image."""
