@@ -59,6 +59,10 @@ class Told:
     def message(self) -> str:
         return str(json.loads(self.body)["errors"][0]["message"])
 
+    def json(self) -> Any:
+        """What the JSON API answered."""
+        return json.loads(self.body)
+
 
 class RegistryClient:
     """Asks as the admin unless told otherwise."""

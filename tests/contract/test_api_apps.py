@@ -407,8 +407,9 @@ async def events_of(served: Served, path: str, last: str = "") -> AsyncIterator[
             name, colon, value = raw.decode().rstrip("\n").partition(": ")
             if colon and name:
                 fields[name] = value
-            elif not colon and fields:
-                yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
+            elif not colon:
+                if "event" in fields:
+                    yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
                 fields = {}
 
 
@@ -425,6 +426,28 @@ async def test_an_app_is_watched_to_its_end(served: Served) -> None:
             elif app["state"] == "live":
                 await ask(served, "DELETE", "/api/apps/shop")
     assert states == [("deploying", None), ("live", 1), ("removed", None)]
+
+
+async def test_events_and_an_app_by_one_connection(served: Served) -> None:
+    await put(served, replicas=1)
+    seen: list[str] = []
+    async with asyncio.timeout(30):
+        async for kind, id, told in events_of(served, "/api/events?app=shop"):
+            seen.append(kind)
+            if kind == "watched":
+                assert (told["name"], id) == ("shop", "")
+                if told["state"] == "deploying":
+                    await run_replicas(served, 1)
+                elif told["state"] == "live":
+                    await ask(served, "DELETE", "/api/apps/shop")
+            elif kind == "unwatched":
+                break
+    assert seen.count("watched") >= 2
+    assert [kind for kind in seen if not kind.endswith("watched")] != []
+    async with asyncio.timeout(30):
+        async for kind, _, _ in events_of(served, "/api/events?app=nothing"):
+            assert kind == "unwatched"
+            break
 
 
 async def write(served: Served, number: int, text: bytes, at: float, stream: Stream = Stream.STDOUT) -> None:
@@ -505,6 +528,61 @@ async def test_a_made_up_position_is_refused(served: Served) -> None:
     await put(served)
     headers = {"Accept": "text/event-stream", "Last-Event-ID": "x"}
     assert (await ask(served, "GET", "/api/apps/shop/logs", **headers))[0] == 400
+
+
+async def found_in(served: Served, query: str) -> list[tuple[int, int, bool]]:
+    """(replica, line, match) of a search."""
+    found = []
+    async with asyncio.timeout(30):
+        async for kind, _, line in events_of(served, f"/api/apps/shop/logs?{query}"):
+            if kind == "end":
+                break
+            found.append((line["number"], line["line"], line["match"]))
+    return found
+
+
+async def test_a_search_shows_what_is_around_in_the_same_replica(served: Served) -> None:
+    await put(served)
+    await run_replicas(served, 2)
+    for at in range(1, 21):
+        await write(served, 1, f"{'needle' if at in (5, 7, 20) else 'hay'} {at}\n".encode(), at)
+        await write(served, 2, f"{'needle' if at == 6 else 'straw'} {at}\n".encode(), at + 0.5)
+    first = [(1, at, at in (5, 7)) for at in range(4, 9)]
+    second = [(2, at, at == 6) for at in (5, 6, 7)]
+    last = [(1, 19, False), (1, 20, True)]
+    found = await found_in(served, "grep=needle&context=1&tail=100")
+    assert [one for one in found if one[0] == 1] == first + last
+    assert [one for one in found if one[0] == 2] == second
+    assert found.index((1, 4, False)) < found.index((2, 5, False)) < found.index((1, 7, True)), "by time"
+    assert await found_in(served, "grep=needle&context=1&tail=1") == last
+    assert await found_in(served, "grep=needle&context=1&tail=100&replica=2") == second
+    assert await found_in(served, "grep=nowhere&context=1&tail=100") == []
+    text = await text_of(served, "?grep=needle&context=1&replica=2")
+    assert text == "straw 5\nneedle 6\nstraw 7\n"
+
+
+async def test_a_search_goes_on_with_what_is_around(served: Served) -> None:
+    await put(served)
+    await run_replicas(served, 2)
+    await write(served, 1, b"hay 1\nneedle 2\n", 10)
+    found, last = [], ""
+    async with asyncio.timeout(30):
+        async for _, last, line in events_of(served, "/api/apps/shop/logs?grep=needle&context=2&follow=true&tail=9"):  # noqa: B007
+            found.append((line["number"], line["line"], line["match"]))
+            if len(found) == 2:
+                await write(served, 1, b"hay 3\nhay 4\nhay 5\nhay 6\nhay 7\nneedle 8\nhay 9\n", 20)
+            if len(found) == 8:
+                break
+    assert found == [(1, 1, False), (1, 2, True), *((1, at, at == 8) for at in (3, 4, 6, 7, 8, 9))]
+    again = []
+    async with asyncio.timeout(30):
+        await write(served, 1, b"hay 10\nhay 11\nneedle 12\n", 30)
+        path = "/api/apps/shop/logs?grep=needle&context=1&follow=true&tail=9"
+        async for _, _, line in events_of(served, path, last):
+            again.append((line["number"], line["line"], line["match"]))
+            if len(again) == 2:
+                break
+    assert again == [(1, 11, False), (1, 12, True)]
 
 
 # --- what an app did ---

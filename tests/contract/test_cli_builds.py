@@ -168,6 +168,16 @@ async def test_options_reach_the_build_and_secrets_nothing_else(
     assert (await client.app("shop"))["spec"]["port"] == 81
 
 
+async def test_another_value_of_a_secret_builds_again(draas: Draas, builder: Builder, shop: Path) -> None:
+    words = ("deploy", str(shop), "--build-secret", "npm=env:NPM")
+    assert (await draas(*words, NPM="one")).exit_code == 0
+    again = await draas(*words, NPM="one")
+    assert again.stderr.splitlines()[0] == f"shop: unchanged since build {builder.built[0]}"
+    changed = await draas(*words, NPM="two")
+    assert (changed.exit_code, len(builder.built)) == (0, 2)
+    assert "two" not in changed.output
+
+
 async def test_a_failed_build_is_told_and_the_old_release_goes_on(
     draas: Draas, client: Client, builder: Builder, shop: Path
 ) -> None:

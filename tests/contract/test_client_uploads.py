@@ -1,6 +1,5 @@
 """A large source on its way to a real controller: resumed after cuts and a kill -9, with flat memory on both sides."""
 
-import asyncio
 import hashlib
 import os
 import re
@@ -20,6 +19,7 @@ from draas.client.api import Client
 from draas.client.settings import Settings
 from draas.client.uploads import CHUNK_BYTES
 from draas.model.errors import Conflict, Forbidden
+from draas.testing.cut_wire import CutWire
 from draas.testing.waiting import wait_for
 
 ADMIN = "admin-key-for-this-test-0123456789"
@@ -84,37 +84,6 @@ async def test_a_controller_that_is_away_is_not_waited_for_without_end(tmp_path:
             await client.builds.upload(REPOSITORY, tmp_path / "source", nobody)
 
 
-class Wire:
-    """Between client and controller; cut after so many bytes, again and again."""
-
-    def __init__(self, port: int, cut_every: int) -> None:
-        self._port, self._left, self._every = port, cut_every, cut_every
-        self.cuts = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            back, forth = await asyncio.open_connection("127.0.0.1", self._port)
-        except OSError:
-            writer.close()
-            return
-        tasks = [asyncio.ensure_future(self._carry(reader, forth)), asyncio.ensure_future(self._carry(back, writer))]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for end in (writer, forth):
-            end.transport.abort()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while piece := await reader.read(65536):
-            self._left -= len(piece)
-            if self._left < 0:
-                self._left, self.cuts = self._every, self.cuts + 1
-                return
-            writer.write(piece)
-            await writer.drain()
-
-
 class Server:
     """`draas server` as a process."""
 
@@ -160,9 +129,7 @@ async def test_a_large_upload_survives_cuts_and_a_killed_controller(server: tupl
     with file.open("wb") as out:
         for _ in range(LARGE // (1024 * 1024)):
             out.write(os.urandom(1024 * 1024))
-    wire = Wire(port, cut_every=70 * 1024 * 1024)
-    listening = await asyncio.start_server(wire.serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    wire = CutWire(port, cut_every=70 * 1024 * 1024)
     killed: list[int] = []
     sizes: dict[str, int] = {"client": 0, "server": 0}
     me, base = psutil.Process(), psutil.Process().memory_info().rss
@@ -177,7 +144,10 @@ async def test_a_large_upload_survives_cuts_and_a_killed_controller(server: tupl
             running.kill()
             running.start()
 
-    async with listening, Client(Settings(url=url, key=ADMIN), patience_s=60) as client:
+    async with (
+        wire.listening() as outer,
+        Client(Settings(url=f"http://127.0.0.1:{outer}", key=ADMIN), patience_s=60) as client,
+    ):
         digest = await client.builds.upload(REPOSITORY, file, progress)
         with file.open("rb") as opened:
             assert digest == f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"

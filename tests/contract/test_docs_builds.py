@@ -27,13 +27,15 @@ async def test_the_examples_run(tmp_path: Path) -> None:
         )  # fmt: skip
         said, wrong = (text.decode() for text in await ran.communicate())
         assert ran.returncode == 0, said + wrong
-        first, git, pushed, secret, looked, ended = said.split("\n---\n")
+        first, git, pushed, asked, secret, looked, ended = said.split("\n---\n")
         assert first.strip() == ""
         assert '"git":"https://example.org/shop.git#v1.2"' in git
         assert '"constraints":["node.arch == arm64"]' in git
         assert re.search(r"range: 0-[1-9]", pushed, re.IGNORECASE)
         digest = re.findall(r'"digest":"(sha256:[^"]+)"', pushed)
         assert len(set(digest + re.findall(r'"digest":"(sha256:[^"]+)"', secret))) == 1, said
+        assert '"kind":"Go"' in asked
+        assert "FROM golang:" in asked
         assert '"secrets":["npm"]' in secret
         assert looked.count('"state":"queued"') >= 5
         assert re.findall(r'"state":"(\w+)"', ended) == ["cancelled", "queued", "cancelled"]

@@ -172,7 +172,7 @@ def test_a_zip_is_uploaded_built_and_goes_live_in_one_timeline(open_page: Open, 
     page.get_by_text("Folder or archive").click()
     content = archive(Dockerfile=DOCKERFILE, index__html="from a zip")
     page.get_by_label("Archive", exact=True).set_input_files({"name": "zipped.zip", "mimeType": "", "buffer": content})
-    expect(page.get_by_text("Looks like its own Dockerfile.")).to_be_visible()
+    expect(page.get_by_text("It is built as Dockerfile.")).to_be_visible()
     expect(page.get_by_label("Name", exact=True)).to_have_value("zipped")
     page.get_by_role("button", name="Deploy", exact=True).click()
     expect(page).to_have_url(re.compile(r"/dashboard/deploy/b-[0-9a-z]+$"))

@@ -91,3 +91,12 @@ class StaticRecipe:
 
 
 Recipe = OwnDockerfile | PythonRecipe | NodeRecipe | GoRecipe | StaticRecipe
+
+# What each is called where people see it.
+KINDS: dict[type[Recipe], str] = {
+    OwnDockerfile: "Dockerfile",
+    PythonRecipe: "Python",
+    NodeRecipe: "Node",
+    GoRecipe: "Go",
+    StaticRecipe: "static site",
+}

@@ -66,12 +66,15 @@ async def build(client: Any, name: str, project: str, source: Prepared, form: Fo
 
 
 async def _unchanged(client: Any, name: str, project: str, source: Prepared) -> Any | None:
-    """The newest build that succeeded, where it was of the same source with the same options and its image is still there."""
+    """The newest build that succeeded, where it was of the same source with the same options and secrets and its image is still there."""
     if not source.inputs:
         return None
     found = (await client.builds.list(name=name, state="succeeded", project=project, limit=1))["items"]
     same = [one for one in found if one["labels"].get(INPUTS) == source.inputs and one["image"]]
-    return same[0] if same and await client.has_image(same[0]["image"]) else None
+    if not same or not await client.has_image(same[0]["image"]):
+        return None
+    secrets = dict(source.options.secrets)
+    return same[0] if not secrets or await client.builds.has_secrets(same[0]["id"], secrets) else None
 
 
 async def _upload(client: Any, repository: str, source: Prepared, form: Form) -> None:

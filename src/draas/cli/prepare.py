@@ -65,7 +65,7 @@ class Prepared:
 
     @property
     def inputs(self) -> str:
-        """The same for the same source and options; "" for a git URL, whose content is not known here. Of secrets only their ids count."""
+        """The same for the same source and options; "" for a git URL, whose content is not known here. Of secrets only their ids count: the controller compares their values."""
         if self.git:
             return ""
         options = self.options

@@ -43,6 +43,10 @@ class UploadWriter(Protocol):
         """Forget what lies behind `size`."""
         ...
 
+    async def digest(self) -> Digest:
+        """Of what is stored so far: for who sends without knowing it."""
+        ...
+
     async def finish(self, digest: Digest) -> None:
         """Durably make the upload the repository's blob `digest`, and end it. Raises WrongDigest.
 

@@ -121,6 +121,12 @@ class UploadFiles:
 
         await self._folder.run(sync)
 
+    async def hash(self, upload: "_Upload") -> None:
+        def hash() -> None:
+            upload.hash = upload.hash or _hash_of(upload.path)
+
+        await self._folder.run(hash)
+
     async def finish(self, repository: Repository, upload: "_Upload", digest: Digest) -> None:
         def check() -> None:
             found = (upload.hash or _hash_of(upload.path)).hexdigest()
@@ -170,6 +176,11 @@ class _Writer:
 
     async def truncate(self, size: int) -> None:
         await self._work(lambda: self._files.truncate(self._upload, size))
+
+    async def digest(self) -> Digest:
+        await self._work(lambda: self._files.hash(self._upload))
+        assert self._upload.hash is not None
+        return Digest(f"sha256:{self._upload.hash.hexdigest()}")
 
     async def finish(self, digest: Digest) -> None:
         await self._work(lambda: self._files.finish(self._repository, self._upload, digest))

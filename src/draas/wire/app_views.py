@@ -209,8 +209,9 @@ class AppExplanationView(TypedDict):
 
 
 class AppLogLineView(LinePart):
-    """One line of a replica's output."""
+    """One line of a replica's output. `match`: what was searched for is in it; false for a line that is merely near one."""
 
     replica: str
     number: int
     node: str
+    match: bool

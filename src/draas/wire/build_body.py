@@ -37,12 +37,16 @@ MAX_SECRET_BYTES = 64 * 1024  # a private key of any kind has less
 MAX_SECRETS_BYTES = 256 * 1024
 MAX_PATH = 1024
 MAX_GIT = 2048
+MAX_DETECT_FILES = 50_000
+MAX_DETECT_TEXT = 256 * 1024  # what detection reads of a file
 DIGEST = r"^sha256:[0-9a-f]{64}$"
+UPLOAD = r"^u_[0-9a-z]{32}$"
 TAG = rf"^[a-zA-Z0-9_][a-zA-Z0-9._-]{{0,{MAX_TAG - 1}}}$"
 WORD = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 PLATFORM = r"^linux/[a-z0-9]+(/v[0-9]+)?$"
 TOLD = {
     DIGEST: "must be the digest of a pushed blob: sha256: and 64 lower-case hexadecimal digits",
+    UPLOAD: "must be the id of an upload: what Docker-Upload-UUID said when it was begun",
     TAG: f"is no tag: 1 to {MAX_TAG} letters, digits and . _ -, not starting with . or -",
     WORD: "must be letters, digits and . _ -, starting with a letter or digit",
     PLATFORM: "must be linux/ and an architecture, for example linux/amd64 or linux/arm64",
@@ -111,11 +115,16 @@ class BuildResourcesBody(Body):
 
 
 class BuildBody(Body):
-    """A build: source in, image out. `name` and one of `source` and `git` are required."""
+    """A build: source in, image out. `name` and one of `source`, `upload` and `git` are required."""
 
     name: AppName = Field(description="the app's; the image becomes PROJECT/NAME")
     source: Annotated[str, StringConstraints(pattern=DIGEST)] | None = Field(
         None, description="a zip, tar or tar.gz: the digest of a blob that was pushed to PROJECT/NAME"
+    )
+    upload: Annotated[str, StringConstraints(pattern=UPLOAD)] | None = Field(
+        None,
+        description="the id of an upload to PROJECT/NAME that has all of such a file: it is ended and becomes the source; for who "
+        "does not know its digest",
     )
     git: GitUrl | None = Field(None, description="a URL, with #BRANCH, #TAG or #COMMIT where wanted")
     tags: list[TagText] = Field(default=[], max_length=32, description="that name the image besides its digest")
@@ -141,6 +150,24 @@ class BuildBody(Body):
     node: NodeName | None = Field(None, description="short for the constraint `node.name == …`")
     cache: bool = Field(True, description="false: every step runs again")
     labels: dict[LabelName, LabelValue] = Field(default={}, max_length=64)
+
+
+class SameSecretsBody(Body):
+    """Values of all secrets of a build, by id."""
+
+    secrets: dict[Word, SecretValue] = Field(default={}, max_length=64, repr=False)
+
+
+class DetectBody(Body):
+    """A source by the names of its files, and the texts of those that the answer's `reads` asks for."""
+
+    files: list[Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH, pattern=NO_NUL)]] = Field(
+        max_length=MAX_DETECT_FILES, description="paths with / between their parts"
+    )
+    texts: dict[
+        Annotated[str, StringConstraints(max_length=MAX_PATH, pattern=NO_NUL)],
+        Annotated[str, StringConstraints(max_length=MAX_DETECT_TEXT)],
+    ] = Field(default={}, max_length=200, description="by path")
 
 
 def repository_for(project: ProjectName, name: str) -> Repository:
@@ -202,9 +229,10 @@ def _constraints(body: BuildBody) -> tuple[str, ...]:
 
 def _faults_of(body: BuildBody) -> list[Fault]:
     faults = []
-    if body.source is not None and body.git is not None:
-        faults.append(Fault("git", "says where the source is, as source does: give one of them"))
-    if body.source is None and body.git is None:
+    given = [name for name in ("source", "upload", "git") if getattr(body, name) is not None]
+    if len(given) > 1:
+        faults.append(Fault(given[-1], f"says where the source is, as {given[0]} does: give one of them"))
+    if not given:
         faults.append(Fault("source", "is required: the digest of a pushed blob; or give git, a repository's URL"))
     if sum(len(name) + len(value.encode()) + 2 for name, value in body.args.items()) > MAX_ENV_BYTES:
         faults.append(Fault("args", f"are larger than {MAX_ENV_BYTES} bytes in all"))

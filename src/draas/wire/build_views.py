@@ -69,3 +69,27 @@ class BuildList(TypedDict):
     items: list[BuildSummary]
     next: str | None
     total: int
+
+
+class SameSecretsView(TypedDict):
+    """Whether the build was made with exactly these values."""
+
+    same: bool
+
+
+class DetectView(TypedDict):
+    """What a source would be built as. `dockerfile` is its text; `made` says that it is none of the project's own.
+
+    `reads`: files whose texts decide; send them along and ask again. `refusal` says why nothing was recognised, `looked_for` what would
+    have done; the rest is empty then.
+    """
+
+    kind: str
+    because: list[str]
+    folder: str
+    port: int | None
+    made: bool
+    dockerfile: str
+    reads: list[str]
+    refusal: str
+    looked_for: list[str]

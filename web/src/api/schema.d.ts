@@ -382,6 +382,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/builds/{id}/same-secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether a build was made with exactly these values of its secrets
+         * @description The values are opened and compared here: no digest of them is kept anywhere.
+         */
+        post: operations["compare_secrets_api_builds__id__same_secrets_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether a build could be asked for so: before its source is sent. The source may be left out */
+        post: operations["check_api_builds_check_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/builds/detect": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a source would be built as, and the Dockerfile that would be made, by names and a few texts */
+        post: operations["show_detected_api_builds_detect_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/certificates": {
         parameters: {
             query?: never;
@@ -1133,7 +1187,7 @@ export interface components {
         };
         /**
          * AppLogLineView
-         * @description One line of a replica's output.
+         * @description One line of a replica's output. `match`: what was searched for is in it; false for a line that is merely near one.
          */
         AppLogLineView: {
             /** At */
@@ -1142,6 +1196,8 @@ export interface components {
             base64?: string;
             /** Line */
             line: number;
+            /** Match */
+            match: boolean;
             /** Node */
             node: string;
             /** Number */
@@ -1406,7 +1462,7 @@ export interface components {
         };
         /**
          * BuildBody
-         * @description A build: source in, image out. `name` and one of `source` and `git` are required.
+         * @description A build: source in, image out. `name` and one of `source`, `upload` and `git` are required.
          */
         BuildBody: {
             /**
@@ -1520,6 +1576,12 @@ export interface components {
              * @default 1800
              */
             timeout_s?: number;
+            /**
+             * Upload
+             * @description the id of an upload to PROJECT/NAME that has all of such a file: it is ended and becomes the source; for who does not know its digest
+             * @default null
+             */
+            upload?: string | null;
         };
         /**
          * BuildList
@@ -1854,6 +1916,52 @@ export interface components {
              * @enum {string}
              */
             rollback?: "auto" | "off";
+        };
+        /**
+         * DetectBody
+         * @description A source by the names of its files, and the texts of those that the answer's `reads` asks for.
+         */
+        DetectBody: {
+            /**
+             * Files
+             * @description paths with / between their parts
+             */
+            files: string[];
+            /**
+             * Texts
+             * @description by path
+             * @default {}
+             */
+            texts?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * DetectView
+         * @description What a source would be built as. `dockerfile` is its text; `made` says that it is none of the project's own.
+         *
+         *     `reads`: files whose texts decide; send them along and ask again. `refusal` says why nothing was recognised, `looked_for` what would
+         *     have done; the rest is empty then.
+         */
+        DetectView: {
+            /** Because */
+            because: string[];
+            /** Dockerfile */
+            dockerfile: string;
+            /** Folder */
+            folder: string;
+            /** Kind */
+            kind: string;
+            /** Looked For */
+            looked_for: string[];
+            /** Made */
+            made: boolean;
+            /** Port */
+            port: number | null;
+            /** Reads */
+            reads: string[];
+            /** Refusal */
+            refusal: string;
         };
         /**
          * DockerHubView
@@ -2894,6 +3002,27 @@ export interface components {
             version: string;
         };
         /**
+         * SameSecretsBody
+         * @description Values of all secrets of a build, by id.
+         */
+        SameSecretsBody: {
+            /**
+             * Secrets
+             * @default {}
+             */
+            secrets?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * SameSecretsView
+         * @description Whether the build was made with exactly these values.
+         */
+        SameSecretsView: {
+            /** Same */
+            same: boolean;
+        };
+        /**
          * SampleList
          * @description What a node's load was, oldest first; `step_s` is the length of a step. Steps without a sample are left out.
          */
@@ -3715,6 +3844,8 @@ export interface operations {
     logs_api_apps__name__logs_get: {
         parameters: {
             query?: {
+                /** @description so many lines of the same replica before and behind each match; with grep */
+                context?: number;
                 follow?: boolean;
                 /** @description a regular expression (RE2) that lines must match */
                 grep?: string | null;
@@ -5550,6 +5681,315 @@ export interface operations {
             };
         };
     };
+    compare_secrets_api_builds__id__same_secrets_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SameSecretsBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SameSecretsView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No such object */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Too many wrong keys from this address; Retry-After says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    check_api_builds_check_post: {
+        parameters: {
+            query?: {
+                /** @description default: the key's own, or `default` */
+                project?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BuildBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Too many wrong keys from this address; Retry-After says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller's disk is too full for it */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    show_detected_api_builds_detect_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DetectBody"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DetectView"];
+                };
+            };
+            /** @description Bad input; `errors` says where */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body did not arrive in time */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The body is not JSON */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Too many wrong keys from this address; Retry-After says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
     list_certificates_api_certificates_get: {
         parameters: {
             query?: never;
@@ -5783,6 +6223,8 @@ export interface operations {
     events_api_events_get: {
         parameters: {
             query?: {
+                /** @description also this app's view at each change, as events `watched` without a number, and `unwatched` where it is not there (any more) */
+                app?: string | null;
                 /** @description events after this number; default: from now on */
                 since?: number | null;
             };

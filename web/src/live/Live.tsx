@@ -1,7 +1,7 @@
 // Live: one stream of events for the whole page. Each makes what it concerns stale; who listens hears it, too.
 import { useQueryClient } from '@tanstack/react-query';
 import { createContext, type ReactNode, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
-import type { EventView } from '../api/client';
+import type { AppDetail, EventView } from '../api/client';
 import { keys } from '../api/queries';
 import { paced } from '../lib/paced';
 import { type Connection, follow } from './follow';
@@ -14,15 +14,23 @@ const HIDDEN_MS = 60_000; // browsers allow six connections to a host: a page th
 const KEPT = 200;
 
 type Listener = (events: EventView[]) => void;
+type Hear = (app: AppDetail | null) => void;
 
 interface LiveValue {
   connection: Connection;
   /** The newest events, newest first. */
   recent: EventView[];
   listen: (listener: Listener) => () => void;
+  /** Hears an app at each change, null when it is removed; by the same connection. One app at a time. */
+  watch: (app: string, hear: Hear) => () => void;
 }
 
-const Context = createContext<LiveValue>({ connection: 'connecting', recent: [], listen: () => () => {} });
+const Context = createContext<LiveValue>({
+  connection: 'connecting',
+  recent: [],
+  listen: () => () => {},
+  watch: () => () => {},
+});
 
 export const useLive = () => useContext(Context);
 
@@ -41,6 +49,8 @@ export function Live({ since, known, children }: { since: number; known: number;
   const [recent, setRecent] = useState<EventView[]>([]);
   const listeners = useRef(new Set<Listener>());
   const last = useRef(since);
+  const watched = useRef<{ app: string | null; hearing: Set<Hear> }>({ app: null, hearing: new Set() });
+  const restart = useRef(() => {});
 
   useEffect(() => {
     let wasCut = false;
@@ -56,9 +66,13 @@ export function Live({ since, known, children }: { since: number; known: number;
       untold = [];
       setRecent((before) => [...events, ...before].slice(0, KEPT));
     });
-    const begin = () =>
-      follow(`/api/events?since=${last.current}`, {
+    let asked: string | null = null; // which app the stream tells of
+    const begin = (isSilent = false) => {
+      asked = watched.current.app;
+      const more = asked === null ? '' : `&app=${encodeURIComponent(asked)}`;
+      return follow(`/api/events?since=${last.current}${more}`, {
         onConnection: (now) => {
+          if (isSilent && now === 'connecting') return; // to ask for an app in addition is no cut
           setConnection(now);
           if (now === 'reconnecting') wasCut = true;
           if (now === 'live' && wasCut) {
@@ -67,7 +81,14 @@ export function Live({ since, known, children }: { since: number; known: number;
           }
         },
         onRefused: () => void client.invalidateQueries({ queryKey: keys.session }),
-        onFrames: (frames) => {
+        onFrames: (all) => {
+          const view = all.findLast(({ event }) => event === 'watched' || event === 'unwatched');
+          if (view !== undefined && watched.current.app === asked) {
+            const app = view.event === 'watched' ? (JSON.parse(view.data) as AppDetail) : null;
+            for (const hear of watched.current.hearing) hear(app);
+          }
+          const frames = all.filter(({ event }) => event !== 'watched' && event !== 'unwatched');
+          if (frames.length === 0) return;
           const events = frames.map((frame) => JSON.parse(frame.data) as EventView);
           last.current = events.at(-1)?.number ?? last.current;
           const fresh = events.filter((event) => event.number > known);
@@ -78,10 +99,21 @@ export function Live({ since, known, children }: { since: number; known: number;
           for (const listener of listeners.current) listener(events);
         },
       });
+    };
 
     let stop = begin();
     let hiding: ReturnType<typeof setTimeout> | undefined;
     let isPaused = false;
+    let changing: ReturnType<typeof setTimeout> | undefined;
+    restart.current = () => {
+      // From one page to the next an app is left and another, or the same, is looked at.
+      clearTimeout(changing);
+      changing = setTimeout(() => {
+        if (isPaused || watched.current.app === asked) return;
+        stop();
+        stop = begin(true);
+      }, 0);
+    };
     const onVisibility = () => {
       clearTimeout(hiding);
       if (document.visibilityState === 'hidden') {
@@ -100,6 +132,8 @@ export function Live({ since, known, children }: { since: number; known: number;
     return () => {
       document.removeEventListener('visibilitychange', onVisibility);
       clearTimeout(hiding);
+      clearTimeout(changing);
+      restart.current = () => {};
       reading.stop();
       telling.stop();
       stop();
@@ -110,13 +144,25 @@ export function Live({ since, known, children }: { since: number; known: number;
     listeners.current.add(listener);
     return () => void listeners.current.delete(listener);
   }, []);
+  const watch = useCallback((app: string, hear: Hear) => {
+    if (watched.current.app !== app) watched.current = { app, hearing: new Set() };
+    const { hearing } = watched.current;
+    hearing.add(hear);
+    restart.current();
+    return () => {
+      hearing.delete(hear);
+      if (hearing.size === 0 && watched.current.hearing === hearing) watched.current = { app: null, hearing };
+      restart.current();
+    };
+  }, []);
   const value = useMemo<LiveValue>(
     () => ({
       connection,
       recent,
       listen,
+      watch,
     }),
-    [connection, recent, listen],
+    [connection, recent, listen, watch],
   );
   return <Context value={value}>{children}</Context>;
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { MergedSource } from './merged';
+import { MergedSource, markGaps } from './merged';
+import type { LogLine } from './source';
 
 // An app of two replicas that have written in turn, several lines a millisecond.
 const LINES = Array.from({ length: 3000 }, (_, at) => ({
@@ -80,4 +81,11 @@ test('a line that is not there opens the end', async () => {
   await vi.waitFor(() => expect(source.isEnded).toBe(true));
   expect(source.count).toBe(400);
   stop();
+});
+
+test('where lines of the same replica are left out is marked', () => {
+  const row = (part: number, line: number) => ({ part, line, at: '', stream: 'stdout', text: '', partial: false });
+  const rows: LogLine[] = [row(1, 4), row(1, 5), row(2, 1), row(1, 6), row(2, 3), row(1, 9)];
+  markGaps(rows, 0);
+  expect(rows.map(({ isAfterGap }) => isAfterGap)).toEqual([false, false, false, false, true, true]);
 });

@@ -11,8 +11,11 @@ const MOST_MORE = 100_000; // what the API gives at once
 const KEPT = 20_000; // rows
 const NEAR = 150; // rows from the first one: time to load earlier ones
 
-interface ToldLine extends Omit<LogLine, 'part'> {
+export const CONTEXT = 3; // lines before and behind what a search has found
+
+interface ToldLine extends Omit<LogLine, 'part' | 'isMatch'> {
   number: number;
+  match: boolean;
 }
 
 export class MergedSource extends Told implements Source {
@@ -59,7 +62,8 @@ export class MergedSource extends Told implements Source {
   }
 
   private url(more: Record<string, string>): string {
-    return `${this.base}?${new URLSearchParams({ ...this.asked, ...more })}`;
+    const around = this.asked.grep && more.tail ? { context: String(CONTEXT) } : {};
+    return `${this.base}?${new URLSearchParams({ ...this.asked, ...around, ...more })}`;
   }
 
   private openEnd(): void {
@@ -85,7 +89,9 @@ export class MergedSource extends Told implements Source {
   }
 
   private append(lines: LogLine[]): void {
+    const known = this.rows.length;
     this.rows.push(...lines);
+    if (this.asked.grep) markGaps(this.rows, known);
     const over = this.rows.length - KEPT;
     if (over <= 0) return;
     if (this.isFollowing) {
@@ -128,9 +134,11 @@ export class MergedSource extends Told implements Source {
         const lines = linesOf(await readFrames(this.url({ until, tail: String(tail) }), signal));
         const known = new Set(this.rows.slice(0, lines.length).map(keyOf));
         const fresh = lines.filter((line) => !known.has(keyOf(line)));
-        if (lines.length < tail || (fresh.length === 0 && tail === MOST_MORE)) this.isWhole = true;
+        const found = lines.filter(({ isMatch }) => isMatch !== false);
+        if (found.length < tail || (fresh.length === 0 && tail === MOST_MORE)) this.isWhole = true;
         if (fresh.length === 0 && !this.isWhole) continue;
         this.rows.unshift(...fresh);
+        if (this.asked.grep) markGaps(this.rows, 0);
         this.shift += fresh.length;
         break;
       }
@@ -194,6 +202,15 @@ export class MergedSource extends Told implements Source {
   }
 }
 
+/** Marks where lines of the same part are left out, in rows from `from` on. */
+export function markGaps(rows: LogLine[], from: number): void {
+  const last = new Map<number, number>();
+  for (const [at, row] of rows.entries()) {
+    if (at >= from) row.isAfterGap = row.line !== (last.get(row.part) ?? (at === 0 ? row.line - 1 : 0)) + 1;
+    last.set(row.part, row.line);
+  }
+}
+
 const keyOf = (line: LogLine): string => `${line.part}:${line.line}`;
 
 /** Unix seconds of a time, some milliseconds later, exactly as the API has them. */
@@ -203,8 +220,8 @@ function linesOf(frames: readonly Frame[]): LogLine[] {
   return frames
     .filter((frame) => frame.event === 'line')
     .map((frame) => {
-      const { number, ...line } = JSON.parse(frame.data) as ToldLine;
-      return { ...line, part: number };
+      const { number, match, ...line } = JSON.parse(frame.data) as ToldLine;
+      return { ...line, part: number, isMatch: match };
     });
 }
 

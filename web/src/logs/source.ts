@@ -12,6 +12,10 @@ export interface LogLine {
   stream: string;
   text: string;
   partial: boolean;
+  /** Of a search: not merely near what was found. */
+  isMatch?: boolean;
+  /** Of a search: lines of the same part are left out before it. */
+  isAfterGap?: boolean;
 }
 
 export interface Source {

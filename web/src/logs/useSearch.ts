@@ -41,10 +41,15 @@ export function useSearch(source: Source, expression: string): Search {
       (error) => setFound({ ...NONE, fault: asProblem(error).faults[0]?.message ?? error.message }),
     );
   }, [source, expression, isReady]);
-  const merged = expression !== '' && !isNumbered ? source.count : 0;
+  const merged = expression !== '' && !isNumbered ? source.version() : -1;
   const hits = useMemo(
-    () => (merged > 0 ? Array.from({ length: merged }, (_, at) => at + 1) : found.rows.map((row) => row + 1)),
-    [found, merged],
+    () =>
+      merged < 0
+        ? found.rows.map((row) => row + 1)
+        : Array.from({ length: source.count }, (_, at) => at + 1).filter(
+            (row) => source.row(row - 1)?.isMatch !== false,
+          ),
+    [source, found, merged],
   );
   const isSearched = expression !== '' && isNumbered;
   const picked = useMemo(

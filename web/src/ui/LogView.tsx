@@ -301,7 +301,7 @@ function Output({ source, isMerged, whole, name, asked, expression, onAsk }: Out
         isHit={expression !== '' && (one?.isHit ?? search.isHit(row))}
         isCurrent={row === current}
         isLinked={row === linkedRow}
-        isAfterGap={one?.isAfterGap === true && at > 0}
+        isAfterGap={(one ?? line)?.isAfterGap === true && at > 0}
         isExpanded={line !== undefined && expanded.has(`${line.part}:${line.line}`)}
         marks={marks}
         onLink={onLink}

@@ -25,6 +25,7 @@ from draas.server.api.guard import GuardedRoute, api_of, key_of, permission_of
 from draas.server.api.logs import StreamName, parse_query, render_line
 from draas.server.api.render import encode
 from draas.server.services.merged_logs import MergedLogs, Positions, ReplicaLine, lines_of_one, number_of
+from draas.server.services.merged_search import MergedSearch
 from draas.wire.app_views import AppLogLineView
 
 router = APIRouter(route_class=GuardedRoute, tags=["apps"])
@@ -42,6 +43,9 @@ class AppLogQuery(BaseModel):
     since: str | None = Field(None, max_length=64, description="RFC 3339, Unix seconds, or an age such as 10m")
     until: str | None = Field(None, max_length=64, description="only lines before this time; not with follow")
     grep: str | None = Field(None, max_length=512, description="a regular expression (RE2) that lines must match")
+    context: int = Field(
+        0, ge=0, le=50, description="so many lines of the same replica before and behind each match; with grep"
+    )
     follow: bool = False
 
 
@@ -60,7 +64,11 @@ async def logs(request: Request, name: Name, query: Annotated[AppLogQuery, Query
     if after:
         wanted = replace(wanted, tail=None)
     one = _find(app, query.replica) if query.replica is not None else None
-    if one is not None:  # its output has an end; that of an app goes on with its next replica
+    if query.context and wanted.grep is not None:
+        chosen = [one] if one is not None else _choose(app, after, past=query.past)
+        search = MergedSearch(api.controller, app, chosen, wanted, after, query.context, is_one=one is not None)
+        lines = search.lines(query.follow)
+    elif one is not None:  # its output has an end; that of an app goes on with its next replica
         lines = lines_of_one(api.controller.logs, one, wanted, after, follow=query.follow)
     else:
         chosen = _choose(app, after, past=query.past)
@@ -114,6 +122,7 @@ def _view(one: ReplicaLine) -> AppLogLineView:
         "replica": replica.id,
         "number": number_of(replica),
         "node": replica.allocation.node_name,
+        "match": one.is_match,
         **render_line(one.line),
     }
 
@@ -121,7 +130,7 @@ def _view(one: ReplicaLine) -> AppLogLineView:
 async def _text(lines: AsyncIterator[ReplicaLine], name: str) -> AsyncIterator[bytes]:
     """Each line behind its replica's name where `name` is the app's, so that no piece of one is taken for another's."""
     open_number = 0  # whose line has no end yet
-    async for replica, line, _ in lines:
+    async for replica, line, _, _ in lines:
         number = number_of(replica)
         piece = b""
         if name and open_number and open_number != number:

@@ -33,19 +33,20 @@ GAP_S = 0.2  # between two events: a hundred replicas that pull tell faster than
 async def watch(request: Request, name: Name) -> Response:
     api = api_of(request)
     app = await visible_app(api.controller, key_of(request), name)
-    return sse.events_response(_views(api, app), api.config.beat_s, permission_of(request))
+    return sse.events_response(app_views(api, app), api.config.beat_s, permission_of(request))
 
 
-async def _views(api: Api, app: App) -> AsyncIterator[bytes]:
+async def app_views(api: Api, app: App, kind: str = "app", end: str = "end") -> AsyncIterator[bytes]:
+    """Frames called `kind` with the app's view, at each change; one called `end` when it is removed."""
     first = app.id
     try:
         while app.id == first:  # another one of the same name is none of ours
-            yield sse.frame("app", encode(render_app(app, await where_of(api))))
+            yield sse.frame(kind, encode(render_app(app, await where_of(api))))
             await asyncio.sleep(GAP_S)
             app = await api.controller.changed_app(app.name, app)
     except NotFound:
         pass
-    yield sse.frame("end", encode({"state": "removed"}))
+    yield sse.frame(end, encode({"state": "removed"}))
 
 
 @router.get(

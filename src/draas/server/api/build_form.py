@@ -107,7 +107,7 @@ class _Reading:
 
 def _parse(raw: bytes) -> BuildBody:
     body = parse(BuildBody, raw, "spec")
-    for name in ("source", "git"):
+    for name in ("source", "upload", "git"):
         if getattr(body, name) is not None:
             raise _wrong(f"spec.{name}", "must be left out: the source is the part of that name")
     return body

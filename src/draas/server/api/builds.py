@@ -1,15 +1,17 @@
 """Builds: create, list, show, explain, output, cancel, retry, delete. What is the same for jobs is draas.server.api.jobs'."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from draas.lib import ids
+from draas.lib.values import replace
+from draas.model.build import BuildSpec
 from draas.model.command import CancelJob, RetryJob, SubmitJobs
-from draas.model.errors import Conflict, Fault, Invalid, Unavailable
+from draas.model.errors import Conflict, Fault, Invalid, NotFound, Unavailable
 from draas.model.image_name import Digest, Repository
 from draas.model.job import Job, JobId, JobKind, JobSpec, ProjectName
 from draas.server.api import jobs, render_builds
@@ -21,9 +23,9 @@ from draas.server.api.guard import GuardedRoute, api_of, check_room, idempotency
 from draas.server.api.jobs import PROJECT, Id, JobQuery, ShowQuery, submit_project
 from draas.server.api.logs import LogQuery, serve_output
 from draas.server.api.render import encode
-from draas.server.services.controller import Controller
+from draas.server.services.controller import Controller, Reply
 from draas.server.services.secrets import about_secret
-from draas.store.blobs import BlobStore
+from draas.store.blobs import BlobStore, UploadId
 from draas.wire.api import EmptyBody
 from draas.wire.build_body import BuildBody, repository_for, to_build
 from draas.wire.build_views import BuildList, BuildView
@@ -51,10 +53,38 @@ async def _create(request: Request, project: ProjectName) -> Response:
     if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
         return respond(before)
     check_room(request, "builds")
-    id = JobId(ids.new("b"))
-    spec = to_build(parse(BuildBody, raw), project, sealing(controller, project, id))
-    await _check_source(request, spec)
-    return respond(await controller.command(_submit(project, id, spec), render_builds.reply_created, idempotency))
+    id, given = JobId(ids.new("b")), parse(BuildBody, raw)
+    spec = to_build(given, project, sealing(controller, project, id))
+    if given.upload is None:
+        await _check_source(request, spec)
+        return respond(await controller.command(_submit(project, id, spec), render_builds.reply_created, idempotency))
+    upload = UploadId(given.upload)
+
+    async def make() -> Reply:
+        # The same request again, its answer lost on the way, comes after this one has ended the upload.
+        if idempotency is not None and (before := await controller.replay(idempotency)) is not None:
+            return before
+        build = replace(cast(BuildSpec, spec.build), source=await _end_upload(request, project, given.name, upload))
+        return await controller.command(
+            _submit(project, id, replace(spec, build=build)), render_builds.reply_created, idempotency
+        )
+
+    return respond(await api_of(request).endings.answer(None, make))
+
+
+async def _end_upload(request: Request, project: ProjectName, name: str, upload: UploadId) -> Digest:
+    """The digest of what was uploaded, now a blob of the app's repository. Raises Invalid where it is not there, or empty."""
+    repository, blobs = repository_for(project, name), blobs_of(request)
+    try:
+        writer = await blobs.take(repository, upload)
+    except NotFound:
+        told = f"is no upload of {repository}, or not any more: begin one with POST /v2/{repository}/blobs/uploads/"
+        raise Invalid("the build is not valid", (Fault("upload", told),)) from None
+    if writer.size == 0:
+        raise Invalid("the build is not valid", (Fault("upload", "is empty: send a zip, tar or tar.gz"),))
+    digest = await writer.digest()
+    await writer.finish(digest)
+    return digest
 
 
 async def _create_from_form(request: Request, project: ProjectName) -> Response:

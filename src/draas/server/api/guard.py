@@ -44,6 +44,7 @@ class Api:
     images: ImageCare | None = None  # of the registry, where there is one
     disk: OwnDisk | None = None  # the controller's own
     prunes: Once = field(default_factory=Once)  # which take long: nobody else waits for them
+    endings: Once = field(default_factory=Once)  # of uploads that become sources: a large one may have to be hashed
     blobs: BlobStore | None = None  # of the registry, where there is one
     platforms: Platforms | None = None  # of its images
 

@@ -26,11 +26,15 @@ Coming = asyncio.Queue[tuple[Replica, list[Line]] | DraasError | StoreFailure | 
 
 
 class ReplicaLine(NamedTuple):
-    """One line of a replica's output, and where all replicas stand once it is taken: replica number > line number."""
+    """One line of a replica's output, and where all replicas stand once it is taken: replica number > line number.
+
+    `is_match`: not merely near one that was searched for.
+    """
 
     replica: Replica
     line: Line
     positions: Positions
+    is_match: bool = True
 
 
 class MergedLogs:

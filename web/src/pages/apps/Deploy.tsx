@@ -1,21 +1,21 @@
 // Deploy: an app from an image, from files of this computer, or from git; everything that has a good default folded away.
 import './apps.css';
-import { Button, Group, SegmentedControl, Select, SimpleGrid, Stack, Text, Textarea, TextInput } from '@mantine/core';
+import { Button, Group, SegmentedControl, SimpleGrid, Stack, Text, TextInput } from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
-import { Link, useNavigate } from '@tanstack/react-router';
+import { Link, useBlocker, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, type KeyboardEvent, useEffect, useRef, useState } from 'react';
 import { type AppDetail, api, type Build, type Schemas, take } from '../../api/client';
 import { asProblem } from '../../api/problem';
-import { appQuery, appsQuery, buildQuery, keys } from '../../api/queries';
-import { bytes } from '../../lib/amounts';
+import { appQuery, appsQuery, buildQuery, keys, sessionQuery } from '../../api/queries';
 import { freshKey } from '../../lib/key';
 import { useAct } from '../../ui/act';
 import { useMay } from '../../ui/may';
 import { Page, Section } from '../../ui/Page';
 import { Answer, EmptyState, ErrorPanel } from '../../ui/states';
+import { AppAdvanced, BuildAdvanced, useText } from './Advanced';
+import { Detected, useDetected } from './Detected';
 import {
-  ADVANCED,
   afterBuild,
   appOf,
   buildOf,
@@ -26,13 +26,14 @@ import {
   type From,
   fieldOf,
   formOf,
+  isAdvanced,
 } from './form';
 import { isArchive, nameFault, nameOfFile, nameOfGit, nameOfImage } from './names';
 import { keepPending } from './pending';
 import { deployRoute } from './route';
 import { SourcePicker } from './SourcePicker';
-import { StepList } from './StepList';
 import type { Source } from './source';
+import { type Progress, Uploading } from './Uploading';
 import { uploadBuild } from './upload';
 
 const SOURCES = [
@@ -40,6 +41,17 @@ const SOURCES = [
   { value: 'files', label: 'Folder or archive' },
   { value: 'git', label: 'Git' },
 ];
+
+const MORE: Record<From, string> = {
+  image: 'Environment, health, domains…',
+  files: 'Build arguments, secrets, environment, health, domains…',
+  git: 'Build arguments, secrets, environment, health, domains…',
+};
+
+const nameOnly = (name: string): FormFaults => {
+  const fault = nameFault(name.trim());
+  return fault === undefined ? {} : { name: fault };
+};
 
 export function Deploy() {
   const search = deployRoute.useSearch();
@@ -70,19 +82,16 @@ export function Deploy() {
       </Page>
     );
   }
-  return <DeployForm key={`${wanted} ${search.build}`} title={title} app={app.data} build={build.data} />;
+  return (
+    <DeployForm key={`${wanted} ${search.build}`} title={title} app={app.data} build={build.data} from={search.from} />
+  );
 }
 
 interface DeployFormProps {
   title: string;
   app: AppDetail | undefined;
   build: Build | undefined;
-}
-
-interface Sending {
-  sent: number;
-  total: number;
-  packing: boolean;
+  from: From | undefined;
 }
 
 const firstForm = (app: AppDetail | undefined, build: Build | undefined): Form => {
@@ -92,90 +101,115 @@ const firstForm = (app: AppDetail | undefined, build: Build | undefined): Form =
   return { ...form, from: 'image', name: build.name, image: build.image ?? '', port };
 };
 
-function DeployForm({ title, app, build }: DeployFormProps) {
-  const [form, setForm] = useState<Form>(() => firstForm(app, build));
+function DeployForm({ title, app, build, from }: DeployFormProps) {
+  const [form, setForm] = useState<Form>(() => ({ ...firstForm(app, build), ...(from && { from }) }));
   const [source, setSource] = useState<Source | null>(null);
   const [faults, setFaults] = useState<FormFaults>({});
   const [isMore, more] = useDisclosure(false);
-  const [sending, setSending] = useState<Sending | null>(null);
+  const [sending, setSending] = useState<Progress | null>(null);
   const hasNamed = useRef(app !== undefined || build !== undefined);
   const stopping = useRef<AbortController | null>(null);
+  const [isDeployed, setDeployed] = useState(true); // what is being sent, or only built
   const navigate = useNavigate();
+  const ownProject = useQuery(sessionQuery).data?.project ?? 'default';
   const apps = useQuery(appsQuery).data?.items ?? [];
   const { name } = form;
   const isTaken = app === undefined && apps.some((one) => one.name === name);
 
   useEffect(() => () => stopping.current?.abort(), []);
+  useBlocker({
+    shouldBlockFn: () => stopping.current !== null && !confirm('The upload is not finished. Leave, and cancel it?'),
+    enableBeforeUnload: () => stopping.current !== null,
+  });
 
   const deploy = useAct({
-    do: () => run(),
+    do: (isDeployed: boolean) => run(isDeployed),
     stale: [keys.apps, keys.builds],
-    after: (done) =>
-      void (done.build === null
+    after: ({ build: made, isDeployed }) =>
+      void (made === null
         ? navigate({ to: '/apps/$name', params: { name } })
-        : navigate({ to: '/deploy/$build', params: { build: done.build } })),
+        : isDeployed
+          ? navigate({ to: '/deploy/$build', params: { build: made } })
+          : navigate({ to: '/builds/$id', params: { id: made } })),
     quiet: true,
   });
   const isStopped = deploy.error instanceof DOMException;
+  const isOfBuild = useRef(false); // what was refused last
   const problem = deploy.error === null || isStopped ? null : asProblem(deploy.error);
   const told: FormFaults = { ...faults };
   for (const fault of problem?.faults ?? []) {
-    const field = fieldOf(fault.path);
+    const field = fieldOf(fault.path, isOfBuild.current ? 'build' : 'app');
     if (field !== undefined) told[field] ??= fault.message;
   }
-  const foldedFault = ADVANCED.some((field) => told[field] !== undefined);
+  const hasFoldedFault = Object.entries(told).some(([field, fault]) => fault !== undefined && isAdvanced(field));
+  const isOpen = isMore || hasFoldedFault;
+  const detected = useDetected(form.from === 'files' ? source : null);
 
-  const run = async (): Promise<{ build: string | null }> => {
+  const run = async (isDeployed: boolean): Promise<{ build: string | null; isDeployed: boolean }> => {
     const made = appOf(form, app?.spec);
-    const project = app?.project ?? null;
+    const project = app?.project ?? (form.project.trim() || null);
     const query = project === null ? {} : { project };
+    isOfBuild.current = false;
     if (form.from === 'image') {
-      const isOfBuild = build !== undefined && form.image === build.image;
-      const body = isOfBuild ? afterBuild(made.body, build) : made.body;
+      const isOfThisBuild = build !== undefined && form.image === build.image;
+      const body = isOfThisBuild ? afterBuild(made.body, build) : made.body;
       await take(api.PUT('/api/apps/{name}', { params: { path: { name }, query }, body }));
-      return { build: null };
+      return { build: null, isDeployed };
     }
-    // What cannot be is told before anything is sent; 8000 stands for the port that the build will find.
-    const checked = { ...made.body, port: made.body.port ?? 8000 };
-    await take(api.POST('/api/apps/{name}/plan', { params: { path: { name }, query }, body: checked }));
-    const begun = await begin(buildOf(form).body, project);
-    keepPending(begun.id, { name, body: made.body, project });
-    return { build: begun.id };
+    let found = project ?? ownProject;
+    if (isDeployed) {
+      // What cannot be is told before anything is sent; 8000 stands for the port that the build will find.
+      const checked = { ...made.body, port: made.body.port ?? 8000 };
+      const path = { params: { path: { name }, query }, body: checked };
+      found = (await take(api.POST('/api/apps/{name}/plan', path))).project;
+    }
+    isOfBuild.current = true;
+    const begun = await begin(buildOf(form).body, found);
+    if (isDeployed) keepPending(begun.id, { name, body: made.body, project: found });
+    return { build: begun.id, isDeployed };
   };
 
-  const begin = async (spec: Schemas['BuildBody'], project: string | null): Promise<Build> => {
+  const begin = async (spec: Schemas['BuildBody'], project: string): Promise<Build> => {
     const key = freshKey();
     if (form.from === 'git') {
-      const query = project === null ? {} : { project };
-      return take(api.POST('/api/builds', { body: spec, params: { query, header: { 'Idempotency-Key': key } } }));
+      const params = { query: { project }, header: { 'Idempotency-Key': key } };
+      return take(api.POST('/api/builds', { body: spec, params }));
     }
-    stopping.current = new AbortController();
+    const stop = new AbortController();
+    stopping.current = stop;
     try {
-      setSending({ sent: 0, total: source!.size, packing: source!.kind === 'folder' });
-      const blob = await source!.pack();
+      const { size, kind, pack } = source!;
+      const tell = (isPacking: boolean, total: number) => (sent: number, cut: Progress['cut']) =>
+        setSending({ sent, total, isPacking, cut });
+      tell(kind === 'folder', size)(0, null);
+      const blob = await pack(stop.signal, (read) => tell(true, size)(Math.min(read, size), null));
+      const told = tell(false, blob.size);
       return await uploadBuild({
         spec,
         source: blob,
-        file: source!.kind === 'folder' ? `${name}.tar.gz` : source!.name,
         project,
         key,
-        signal: stopping.current.signal,
-        onProgress: (sent, total) => setSending({ sent, total, packing: false }),
+        signal: stop.signal,
+        onProgress: ({ bytes, cut }) => told(Math.min(bytes, blob.size), cut),
       });
     } finally {
+      stopping.current = null;
       setSending(null);
     }
   };
 
-  const send = () => {
+  const send = (isDeployed = true) => {
     const found: FormFaults = {
-      ...appOf(form, app?.spec).faults,
+      ...(isDeployed ? appOf(form, app?.spec).faults : nameOnly(form.name)),
       ...(form.from === 'image' ? {} : buildOf(form).faults),
     };
-    if (isTaken) found.name = 'There is an app of this name.';
+    if (isTaken && isDeployed) found.name = 'There is an app of this name.';
     if (form.from === 'files' && source === null) found.file = 'Choose what is built.';
     setFaults(found);
-    if (Object.keys(found).length === 0 && !deploy.isPending) deploy.mutate(undefined);
+    if (Object.keys(found).length === 0 && !deploy.isPending) {
+      setDeployed(isDeployed);
+      deploy.mutate(isDeployed);
+    }
   };
   const onSubmit = (event: FormEvent) => {
     event.preventDefault();
@@ -188,7 +222,7 @@ function DeployForm({ title, app, build }: DeployFormProps) {
     }
   };
 
-  const set = (field: keyof Form, value: string) => {
+  const set = <Field extends keyof Form>(field: Field, value: Form[Field]) => {
     setForm((now) => ({ ...now, [field]: value }));
     setFaults((now) => ({ ...now, [field]: undefined }));
   };
@@ -196,11 +230,8 @@ function DeployForm({ title, app, build }: DeployFormProps) {
   const suggest = (found: string) => {
     if (!hasNamed.current) set('name', found);
   };
-  const text = (field: Exclude<keyof Form, 'from' | 'health' | 'order'>) => ({
-    value: form[field],
-    error: told[field],
-    onChange: (event: { currentTarget: { value: string } }) => set(field, event.currentTarget.value),
-  });
+  const fields = { form, told, set };
+  const text = useText(fields);
   const choose = (chosen: Source | null) => {
     setSource(chosen);
     setFaults((now) => ({ ...now, file: undefined }));
@@ -211,7 +242,7 @@ function DeployForm({ title, app, build }: DeployFormProps) {
     <Page title={title} above={<Link to="/apps">Apps</Link>} command={commandOf(form, source?.name ?? '')}>
       {sending !== null && (
         <Section title="Deployment">
-          <Uploading sending={sending} stop={() => stopping.current?.abort()} />
+          <Uploading progress={sending} isDeployed={isDeployed} cancel={() => stopping.current?.abort()} />
         </Section>
       )}
       <div hidden={sending !== null}>
@@ -230,7 +261,6 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                   placeholder="nginx:1.25"
                   description="A tag is resolved to a digest once, now."
                   autoFocus
-                  spellCheck={false}
                   {...text('image')}
                   onChange={(event) => {
                     set('image', event.currentTarget.value);
@@ -238,13 +268,17 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                   }}
                 />
               )}
-              {form.from === 'files' && <SourcePicker source={source} choose={choose} fault={told.file} />}
+              {form.from === 'files' && (
+                <>
+                  <SourcePicker source={source} choose={choose} fault={told.file} />
+                  {detected !== undefined && !form.dockerfile && <Detected found={detected} />}
+                </>
+              )}
               {form.from === 'git' && (
                 <TextInput
                   label="Repository"
                   placeholder="https://example.org/team/shop.git#main"
                   description="A branch, tag or commit after #. The builder fetches it; no password in it."
-                  spellCheck={false}
                   {...text('git')}
                   onChange={(event) => {
                     set('git', event.currentTarget.value);
@@ -257,7 +291,6 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                   label="Name"
                   description={<NameState name={name} isTaken={isTaken} isFixed={app !== undefined} />}
                   readOnly={app !== undefined}
-                  spellCheck={false}
                   {...text('name')}
                   onChange={(event) => {
                     hasNamed.current = event.currentTarget.value !== '';
@@ -267,7 +300,9 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                 <TextInput
                   label="Port"
                   description="where it listens inside the container"
-                  placeholder={form.from === 'image' ? 'none: it serves nothing' : 'what the build finds'}
+                  placeholder={
+                    form.from === 'image' ? 'none: it serves nothing' : String(detected?.port ?? 'what the build finds')
+                  }
                   inputMode="numeric"
                   {...text('port')}
                 />
@@ -280,17 +315,35 @@ function DeployForm({ title, app, build }: DeployFormProps) {
                 />
               </SimpleGrid>
               <div>
-                <Button size="compact-sm" variant="subtle" onClick={more.toggle} aria-expanded={isMore || foldedFault}>
-                  {isMore || foldedFault ? 'Less' : 'Environment, health, domains…'}
+                <Button size="compact-sm" variant="subtle" onClick={more.toggle} aria-expanded={isOpen}>
+                  {isOpen ? 'Less' : MORE[form.from]}
                 </Button>
               </div>
-              {(isMore || foldedFault) && <More form={form} told={told} text={text} set={set} />}
+              {isOpen && (
+                <Stack gap="md">
+                  {form.from !== 'image' && <BuildAdvanced {...fields} />}
+                  <AppAdvanced {...fields} />
+                  {app === undefined && (
+                    <TextInput
+                      label="Project"
+                      placeholder={ownProject}
+                      description="whose it is; its keys see it"
+                      {...text('project')}
+                    />
+                  )}
+                </Stack>
+              )}
               {problem !== null && <ErrorPanel error={problem} />}
-              {isStopped && <Text size="sm">The upload was stopped; nothing was built.</Text>}
+              {isStopped && <Text size="sm">The upload was cancelled; nothing was built.</Text>}
               <Group>
                 <Button type="submit" loading={deploy.isPending}>
                   Deploy
                 </Button>
+                {form.from !== 'image' && (
+                  <Button variant="default" disabled={deploy.isPending} onClick={() => send(false)}>
+                    Build only
+                  </Button>
+                )}
                 <Text size="xs" c="dimmed">
                   or Ctrl+Enter
                 </Text>
@@ -320,164 +373,4 @@ function NameState({ name, isTaken, isFixed }: { name: string; isTaken: boolean;
     );
   }
   return <span data-name="free">{name} is free</span>;
-}
-
-function Uploading({ sending, stop }: { sending: Sending; stop: () => void }) {
-  const { sent, total, packing } = sending;
-  const share = total > 0 ? Math.floor((100 * sent) / total) : 0;
-  const todo = { state: 'todo', from: null, to: null, detail: '' } as const;
-  const detail = packing ? 'packing the folder' : `${share} %, ${bytes(sent)} of ${bytes(total)}`;
-  return (
-    <StepList
-      label="Deployment"
-      steps={[
-        { ...todo, name: 'source', label: 'Uploading', state: 'now', detail },
-        { ...todo, name: 'queued', label: 'Queued' },
-        { ...todo, name: 'building', label: 'Build' },
-        { ...todo, name: 'rolling', label: 'Roll out' },
-        { ...todo, name: 'live', label: 'Live' },
-      ]}
-      under={(step) =>
-        step.name === 'source' && (
-          <Group gap="sm" wrap="nowrap">
-            <progress className="upload" value={sent} max={Math.max(1, total)} aria-label="Upload" />
-            <Button size="compact-xs" variant="default" onClick={stop}>
-              Stop
-            </Button>
-          </Group>
-        )
-      }
-    />
-  );
-}
-
-interface MoreProps {
-  form: Form;
-  told: FormFaults;
-  text: (field: Exclude<keyof Form, 'from' | 'health' | 'order'>) => {
-    value: string;
-    error: string | undefined;
-    onChange: (event: { currentTarget: { value: string } }) => void;
-  };
-  set: (field: keyof Form, value: string) => void;
-}
-
-const HEALTH = [
-  { value: '', label: 'Its port accepts a connection' },
-  { value: 'http', label: 'A path answers' },
-  { value: 'exec', label: 'A command succeeds' },
-  { value: 'none', label: 'Running is enough' },
-];
-const ORDER = [
-  { value: '', label: 'The new replica first' },
-  { value: 'stop-first', label: 'The old one stops first' },
-];
-
-function More({ form, text, set }: MoreProps) {
-  const mono = { input: { fontFamily: 'var(--mantine-font-family-monospace)' } };
-  return (
-    <Stack gap="md">
-      <Textarea
-        label="Environment"
-        description="NAME=VALUE, one a line"
-        autosize
-        minRows={2}
-        spellCheck={false}
-        styles={mono}
-        {...text('env')}
-      />
-      <TextInput
-        label="Command"
-        placeholder="the image's own"
-        description="run by its sh -c"
-        spellCheck={false}
-        {...text('command')}
-      />
-      <SimpleGrid cols={{ base: 2, sm: 3 }}>
-        <TextInput label="CPU cores each" placeholder="0.5" inputMode="decimal" {...text('cores')} />
-        <TextInput label="Memory each (MiB)" placeholder="256" inputMode="numeric" {...text('memory')} />
-        <TextInput label="Replicas at most" placeholder="as many as at least" inputMode="numeric" {...text('max')} />
-        <TextInput
-          label="Requests/s each"
-          placeholder="no rule"
-          description="more: one more replica"
-          inputMode="decimal"
-          {...text('requests')}
-        />
-        <TextInput
-          label="CPU % each"
-          placeholder="no rule"
-          description="more: one more replica"
-          inputMode="decimal"
-          {...text('cpu')}
-        />
-      </SimpleGrid>
-      <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        <Select
-          label="Healthy means"
-          data={HEALTH}
-          value={form.health === 'tcp' ? '' : form.health}
-          allowDeselect={false}
-          onChange={(value) => set('health', value ?? '')}
-        />
-        {(form.health === 'http' || form.health === 'exec') && (
-          <TextInput
-            label={form.health === 'http' ? 'Path' : 'Command'}
-            placeholder={form.health === 'http' ? '/healthz' : 'test -f /tmp/ready'}
-            spellCheck={false}
-            {...text('probe')}
-          />
-        )}
-      </SimpleGrid>
-      <Textarea
-        label="Domains"
-        description="host names, one a line, with a path where wanted: shop.example.org/api"
-        autosize
-        minRows={1}
-        spellCheck={false}
-        {...text('domains')}
-      />
-      <SimpleGrid cols={{ base: 1, sm: 3 }}>
-        <Select
-          label="Roll-out"
-          description="of each replica"
-          data={ORDER}
-          value={form.order}
-          allowDeselect={false}
-          onChange={(value) => set('order', value ?? '')}
-        />
-        <TextInput
-          label="Canary replicas"
-          description="that wait for your decision"
-          placeholder="none"
-          inputMode="numeric"
-          {...text('canary')}
-        />
-        <TextInput
-          label="Given up after (s)"
-          description="without being healthy"
-          placeholder="60"
-          inputMode="decimal"
-          {...text('deadline')}
-        />
-      </SimpleGrid>
-      {form.from !== 'image' && (
-        <>
-          <SimpleGrid cols={{ base: 1, sm: 2 }}>
-            <TextInput label="Folder of the source" placeholder="found" spellCheck={false} {...text('folder')} />
-            <TextInput label="Dockerfile" placeholder="found, or made" spellCheck={false} {...text('dockerfile')} />
-          </SimpleGrid>
-          <Textarea
-            label="Build arguments"
-            description="NAME=VALUE, one a line; whoever sees the build sees them"
-            autosize
-            minRows={1}
-            spellCheck={false}
-            styles={mono}
-            {...text('args')}
-          />
-        </>
-      )}
-    </Stack>
-  );
 }

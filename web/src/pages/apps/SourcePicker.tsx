@@ -3,7 +3,6 @@ import { Button, Text } from '@mantine/core';
 import { type DragEvent, useRef, useState } from 'react';
 import { bytes, count } from '../../lib/amounts';
 import { isArchive } from './names';
-import { recognise } from './recognise';
 import { archiveSource, droppedSource, folderSource, type Source } from './source';
 
 interface SourcePickerProps {
@@ -97,22 +96,18 @@ export function SourcePicker({ source, choose, fault }: SourcePickerProps) {
   );
 }
 
-/** What it looks like by its names; the builder has the last word. */
 function Told({ source }: { source: Source }) {
-  const kind = source.paths === null ? null : recognise(source.paths);
   return (
     <div>
       <Text size="sm">
         <b>{source.name}</b>, {bytes(source.size)}
         {source.paths !== null && `, ${count(source.paths.length, 'file')}`}
       </Text>
-      <Text size="sm" c="dimmed">
-        {source.paths === null
-          ? 'The builder looks into it and says what it is.'
-          : kind === null
-            ? 'Nothing that can be built is recognised by its names: does it have a Dockerfile?'
-            : `Looks like ${kind}.`}
-      </Text>
+      {source.paths === null && (
+        <Text size="sm" c="dimmed">
+          The builder looks into it and says what it is.
+        </Text>
+      )}
       {source.leftOut > 0 && (
         <Text size="sm" c="dimmed">
           {count(source.leftOut, 'file')} left out: .git, node_modules, virtual environments.

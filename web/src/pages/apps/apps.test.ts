@@ -1,14 +1,15 @@
-import { gunzipSync } from 'node:zlib';
+import { deflateRawSync, gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import type { Replica, Spec } from '../../api/client';
 import { diffReleases } from './diff';
+import { isLeftOut } from './leftOut';
 import { marksOf } from './marks';
 import { nameFault, nameOfFile, nameOfGit, nameOfImage } from './names';
-import { isLeftOut, recognise } from './recognise';
 import { archiveSource, folderSource } from './source';
 import { buildSteps, releaseSteps } from './steps';
 import { tarHead } from './tar';
 import { covers, failingOf, healthyText, hostOf, phaseOf, remedyOf, scalingRules, whyOf } from './words';
+import { textInZip } from './zip';
 
 const spec = (more: object = {}) =>
   ({
@@ -108,19 +109,6 @@ test('names out of what is deployed', () => {
   expect(nameOfFile('My Shop-1.0.tar.gz')).toBe('my-shop-1-0');
   expect(nameOfGit('git@example.org:team/shop.git#v1.2')).toBe('shop');
   expect(nameOfGit('https://example.org/team/shop/')).toBe('shop');
-});
-
-test.each([
-  [['shop/Dockerfile', 'shop/a'], 'its own Dockerfile'],
-  [['web/Dockerfile', 'README'], 'its own web/Dockerfile'],
-  [['package.json', 'requirements.txt'], 'Node, by package.json'],
-  [['pyproject.toml'], 'Python, by pyproject.toml'],
-  [['go.mod'], 'Go, by go.mod'],
-  [['public/index.html', 'x'], 'a static site, by public/index.html'],
-  [['a/Dockerfile', 'b/Dockerfile'], null],
-  [['notes.txt'], null],
-])('a source with %j', (paths, looks) => {
-  expect(recognise(paths)).toBe(looks);
 });
 
 test('what is left out', () => {
@@ -230,9 +218,15 @@ test('a folder is packed into a tar.gz that says each path and content', async (
     file: new File([`content of ${path}`], 'x'),
   }));
   const source = folderSource('shop', entries);
+  const read: number[] = [];
   expect(source.paths).toEqual(['Dockerfile', long.slice(5)]);
   expect(source.leftOut).toBe(1);
-  const tar = gunzipSync(Buffer.from(await (await source.pack()).arrayBuffer()));
+  const tar = gunzipSync(
+    Buffer.from(await (await source.pack(new AbortController().signal, (bytes) => read.push(bytes))).arrayBuffer()),
+  );
+  expect(read.at(-1)).toBe(tar.length);
+  expect(await source.read('Dockerfile')).toBe('content of shop/Dockerfile');
+  expect(await source.read('nowhere')).toBeNull();
   expect(tar.length % 512).toBe(0);
   expect(tar.subarray(0, 10).toString()).toBe('Dockerfile');
   expect(tar.subarray(512, 530).toString()).toBe('content of shop/Do');
@@ -256,6 +250,23 @@ test('the names in a zip are read from its end; of anything else nothing is said
   expect((await archiveSource(new File([zip], 'a.zip'))).paths).toEqual(['a.txt']);
   expect((await archiveSource(new File(['no zip at all, but some text'], 'a.zip'))).paths).toBeNull();
   expect((await archiveSource(new File([zip], 'a.tar.gz'))).paths).toBeNull();
+});
+
+test.each([
+  ['stored', 0],
+  ['deflated', 8],
+])('a text in a zip, %s', async (_, method) => {
+  const text = 'FROM x\n'.repeat(20);
+  const content = method === 8 ? deflateRawSync(text) : Buffer.from(text);
+  const head = Buffer.alloc(30);
+  head.writeUInt32LE(0x04034b50, 0);
+  head.writeUInt16LE(3, 26);
+  head.writeUInt16LE(2, 28);
+  const zip = new Blob([Buffer.concat([Buffer.from('..'), head, Buffer.from('a.bXX'), content])]);
+  const entry = { name: 'a.b', method, packed: content.length, size: text.length, at: 2 };
+  expect(await textInZip(zip, entry, 1000)).toBe(text);
+  expect(await textInZip(zip, entry, 10)).toBeNull();
+  expect(await textInZip(zip, { ...entry, at: 0 }, 1000)).toBeNull();
 });
 
 test('marks stand where a release began to roll out', () => {

@@ -69,7 +69,7 @@ test('an app whose form is sent as it came is the same app', () => {
   const { body, faults } = appOf(formOf('shop', SPEC), SPEC);
   expect(faults).toEqual({});
   const { labels, autoscale, ...rest } = body;
-  const { labels: _, autoscale: __, ...old } = SPEC;
+  const { labels: _, autoscale: __, secrets: ___, maintenance: ____, ...old } = SPEC; // the last two say nothing
   expect(rest).toEqual(old);
   expect(labels).toEqual({ team: 'web' }); // the image is another's from now on
   expect(autoscale).toEqual({ requests_per_s: 50, concurrency: 9, idle_s: 300 });
@@ -96,6 +96,100 @@ test('what cannot be is told at its field', () => {
   expect(buildOf(form({ from: 'git', args: 'V' })).faults).toEqual({ args: '"V" is not NAME=VALUE.' });
 });
 
+test('all that an app may say, and that its build may', () => {
+  const { body, faults } = appOf(
+    form({
+      gpus: '1',
+      concurrency: '9',
+      ram: '80',
+      idle: '60',
+      every: '5',
+      patience: '2',
+      failures: '4',
+      batch: '2',
+      settling: '0',
+      drain: '5',
+      grace: '4',
+      share: '10',
+      canary: '1',
+      rollback: 'off',
+      release: 'migrate',
+      redirect: 'yes',
+      maintenance: 'yes',
+      constraints: 'node.arch == amd64',
+      labels: 'team=web',
+    }),
+  );
+  expect(faults).toEqual({});
+  expect(body).toEqual({
+    image: 'shop:1',
+    autoscale: { concurrency: 9, memory_percent: 80, idle_s: 60 },
+    resources: { gpus: 1 },
+    health: { every_s: 5, timeout_s: 2, failures: 4 },
+    deploy: { rollback: 'off', batch: 2, healthy_after_s: 0, drain_s: 5, canary: { replicas: 1, share_percent: 10 } },
+    release_command: 'migrate',
+    constraints: ['node.arch == amd64'],
+    labels: { team: 'web' },
+    https: { redirect: true },
+    maintenance: true,
+    stop_grace_s: 4,
+  });
+  const build = form({
+    from: 'git',
+    git: 'https://example.org/shop.git',
+    folder: 'web',
+    dockerfile: 'Dockerfile.dev',
+    target: 'run',
+    platform: 'linux/arm64',
+    args: 'V=1',
+    tags: 'v1, latest',
+    secrets: [
+      { id: 'npm', value: 'a\nb' },
+      { id: '', value: '' },
+    ],
+    cache: 'no',
+    buildCores: '2',
+    buildMemory: '512',
+    buildGpus: '1',
+    buildDisk: '2048',
+    buildTimeout: '60',
+    buildPriority: '10',
+    buildRetries: '1',
+    buildNode: 'alpha',
+    buildConstraints: 'node.labels.disk == ssd',
+    buildLabels: 'team=x',
+  });
+  expect(buildOf(build)).toEqual({
+    body: {
+      name: 'shop',
+      git: 'https://example.org/shop.git',
+      folder: 'web',
+      dockerfile: 'Dockerfile.dev',
+      target: 'run',
+      platform: 'linux/arm64',
+      args: { V: '1' },
+      tags: ['v1', 'latest'],
+      secrets: { npm: 'a\nb' },
+      cache: false,
+      resources: { cpu_cores: 2, memory_mb: 512, gpus: 1 },
+      disk_mb: 2048,
+      timeout_s: 60,
+      priority: 10,
+      retries: 1,
+      node: 'alpha',
+      constraints: ['node.labels.disk == ssd'],
+      labels: { team: 'x' },
+    },
+    faults: {},
+  });
+  const twice = [
+    { id: 'a', value: '1' },
+    { id: 'a', value: '2' },
+  ];
+  expect(buildOf(form({ secrets: twice })).faults.secrets).toBe('Two have the same id.');
+  expect(commandOf(build, '')).not.toContain('a\nb');
+});
+
 test('the image of a build comes with its port and says where it is from', () => {
   const build = {
     id: 'b-7',
@@ -117,7 +211,11 @@ test('the image of a build comes with its port and says where it is from', () =>
 test("the API's faults are told at fields", () => {
   expect(fieldOf('env.A')).toBe('env');
   expect(fieldOf('health.http')).toBe('probe');
-  expect(fieldOf('spec.folder')).toBe('folder');
+  expect(fieldOf('deploy.canary.share_percent')).toBe('share');
+  expect(fieldOf('constraints[0]')).toBe('constraints');
+  expect(fieldOf('spec.folder', 'build')).toBe('folder');
+  expect(fieldOf("secrets['a=b']", 'build')).toBe('secrets');
+  expect(fieldOf('resources.memory_mb', 'build')).toBe('buildMemory');
   expect(fieldOf('nothing')).toBeUndefined();
 });
 

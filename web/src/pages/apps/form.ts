@@ -30,10 +30,54 @@ export interface Form {
   order: '' | 'stop-first';
   deadline: string; // seconds
   canary: string; // replicas
+  gpus: string;
+  concurrency: string; // requests under way
+  ram: string; // per cent of the memory
+  idle: string; // seconds
+  every: string; // of the health check, seconds, as the two below
+  patience: string;
+  failures: string;
+  batch: string;
+  settling: string; // seconds
+  drain: string;
+  grace: string;
+  share: string; // of the canary, per cent
+  rollback: '' | 'off';
+  release: string; // command before anything is replaced
+  redirect: '' | 'yes';
+  maintenance: '' | 'yes';
+  constraints: string; // a line each
+  labels: string;
+  project: string;
   folder: string;
   dockerfile: string;
+  target: string;
+  platform: string;
   args: string; // a line each
+  tags: string;
+  secrets: readonly Secret[];
+  cache: '' | 'no';
+  buildCores: string;
+  buildMemory: string;
+  buildGpus: string;
+  buildDisk: string;
+  buildTimeout: string;
+  buildPriority: string;
+  buildRetries: string;
+  buildNode: string;
+  buildConstraints: string;
+  buildLabels: string;
 }
+
+export interface Secret {
+  id: string;
+  value: string;
+}
+/** The fields of text. */
+export type TextField = Exclude<
+  keyof Form,
+  'from' | 'health' | 'order' | 'rollback' | 'redirect' | 'maintenance' | 'cache' | 'secrets'
+>;
 
 export const EMPTY: Form = {
   from: 'image',
@@ -55,9 +99,43 @@ export const EMPTY: Form = {
   order: '',
   deadline: '',
   canary: '',
+  gpus: '',
+  concurrency: '',
+  ram: '',
+  idle: '',
+  every: '',
+  patience: '',
+  failures: '',
+  batch: '',
+  settling: '',
+  drain: '',
+  grace: '',
+  share: '',
+  rollback: '',
+  release: '',
+  redirect: '',
+  maintenance: '',
+  constraints: '',
+  labels: '',
+  project: '',
   folder: '',
   dockerfile: '',
+  target: '',
+  platform: '',
   args: '',
+  tags: '',
+  secrets: [],
+  cache: '',
+  buildCores: '',
+  buildMemory: '',
+  buildGpus: '',
+  buildDisk: '',
+  buildTimeout: '',
+  buildPriority: '',
+  buildRetries: '',
+  buildNode: '',
+  buildConstraints: '',
+  buildLabels: '',
 };
 
 export type FormFaults = Partial<Record<keyof Form | 'file', string | undefined>>;
@@ -68,92 +146,102 @@ export const NOT_BUILT = 'draas.invalid/not-built-yet';
 export const BUILD_LABEL = 'draas.build';
 export const SOURCE_LABEL = 'draas.source';
 
-/** The app that a form describes; what it does not speak of stays as in `base`, the app that is there. */
-export function appOf(form: Form, base?: Spec): { body: AppBody; faults: FormFaults } {
-  const faults: FormFaults = {};
-  const number = (field: keyof Form): number | undefined => {
+/** Numbers of a form; those that are none are told in `faults`. */
+function numbersOf(form: Form, faults: FormFaults) {
+  return (field: TextField): number | undefined => {
     const value = numberIn(form[field]);
     if (value === null) faults[field] = 'This is no number.';
     return value ?? undefined;
   };
+}
+
+/** Pairs of a form. */
+function allPairsOf(form: Form, faults: FormFaults) {
+  return (field: TextField): Record<string, string> => {
+    const { pairs, fault } = pairsOf(form[field]);
+    if (fault !== undefined) faults[field] = fault;
+    return pairs;
+  };
+}
+
+/** What is said of `all`; undefined where nothing is. */
+function said<T extends object>(all: { [K in keyof T]: T[K] | undefined }): T | undefined {
+  const found = Object.entries(all).filter(([, value]) => value !== undefined && value !== null);
+  return found.length > 0 ? (Object.fromEntries(found) as T) : undefined;
+}
+
+/** The command in a field: as it was where it has not been changed. */
+const commandIn = (text: string, old: string | string[] | null | undefined): string | string[] | undefined =>
+  text.trim() === '' ? undefined : old != null && commandText(old) === text ? old : text.trim();
+
+/** The app that a form describes; what it does not speak of stays as in `base`, the app that is there. */
+export function appOf(form: Form, base?: Spec): { body: AppBody; faults: FormFaults } {
+  const faults: FormFaults = {};
+  const number = numbersOf(form, faults);
+  const pairs = allPairsOf(form, faults);
   const wrong = nameFault(form.name.trim());
   if (wrong !== undefined) faults.name = wrong;
   if (form.from === 'image' && form.image.trim() === '') faults.image = 'Say which image runs.';
   if (form.from === 'git' && form.git.trim() === '') faults.git = 'Say where the repository is.';
 
-  const body: AppBody = base === undefined ? {} : keptOf(base);
-  body.image = form.from === 'image' ? form.image.trim() : NOT_BUILT;
-  const port = number('port');
-  if (port !== undefined) body.port = port;
-  if (form.command.trim()) {
-    const isOld = base?.command != null && commandText(base.command) === form.command;
-    body.command = isOld ? base.command : form.command.trim();
-  }
-  const env = pairsOf(form.env);
-  if (env.fault !== undefined) faults.env = env.fault;
-  const all = { ...(base === undefined ? {} : manyLines(base.env)), ...env.pairs };
-  if (Object.keys(all).length > 0) body.env = all;
-
   const min = number('min');
   const max = number('max');
   if (min !== undefined && max !== undefined && max < min) faults.max = 'Less than the least.';
-  if (min !== undefined || max !== undefined) {
-    body.replicas = { min: min ?? 1, max: max ?? Math.max(1, min ?? 1) };
-  }
-  const targets = { requests_per_s: number('requests'), cpu_percent: number('cpu') };
-  const scaled = { ...base?.autoscale, ...targets };
-  const rules = Object.entries(scaled).filter(([, value]) => value != null);
-  if (rules.some(([name]) => name !== 'idle_s')) {
-    body.autoscale = Object.fromEntries(rules) as NonNullable<AppBody['autoscale']>;
-  }
-  const resources = { ...base?.resources, cpu_cores: number('cores'), memory_mb: number('memory') };
-  const asked = Object.entries(resources).filter(([, value]) => value !== undefined);
-  if (asked.length > 0) body.resources = Object.fromEntries(asked) as NonNullable<AppBody['resources']>;
-
-  const health = healthOf(form, base);
+  const env = { ...(base === undefined ? {} : manyLines(base.env)), ...pairs('env') };
+  const labels = pairs('labels');
+  const targets = said({
+    requests_per_s: number('requests'),
+    concurrency: number('concurrency'),
+    cpu_percent: number('cpu'),
+    memory_percent: number('ram'),
+  });
+  const idle = number('idle');
+  const health = healthOf(form, number);
   if ((form.health === 'http' || form.health === 'exec') && form.probe.trim() === '') {
     faults.probe = form.health === 'http' ? 'Say which path.' : 'Say which command.';
   }
-  if (health !== undefined) body.health = health;
   const domains = linesOf(form.domains.replaceAll(',', '\n'));
-  if (domains.length > 0) body.domains = domains;
-
-  const deploy: Record<string, unknown> = { ...base?.deploy };
-  delete deploy.order;
-  delete deploy.deadline_s;
-  delete deploy.canary;
-  const deadline = number('deadline');
   const canary = number('canary');
-  if (form.order) deploy.order = form.order;
-  if (deadline !== undefined) deploy.deadline_s = deadline;
-  if (canary !== undefined && canary > 0) {
-    deploy.canary = { ...(base?.deploy.canary as object | null | undefined), replicas: canary };
-  }
-  if (Object.keys(deploy).length > 0) body.deploy = deploy as NonNullable<AppBody['deploy']>;
+  const share = number('share');
+  if (share !== undefined && !canary) faults.canary = 'Say how many replicas it has.';
+  const deploy = said<Record<string, unknown>>({
+    order: form.order || undefined,
+    rollback: form.rollback || undefined,
+    batch: number('batch'),
+    healthy_after_s: number('settling'),
+    deadline_s: number('deadline'),
+    drain_s: number('drain'),
+    canary: canary ? said({ replicas: canary, share_percent: share }) : undefined,
+  });
+  const body = said<AppBody>({
+    image: form.from === 'image' ? form.image.trim() : NOT_BUILT,
+    port: number('port'),
+    command: commandIn(form.command, base?.command),
+    env: Object.keys(env).length > 0 ? env : undefined,
+    replicas: min !== undefined || max !== undefined ? { min: min ?? 1, max: max ?? Math.max(1, min ?? 1) } : undefined,
+    autoscale: targets || idle !== undefined ? { ...targets, ...said({ idle_s: idle }) } : undefined,
+    resources: said({ cpu_cores: number('cores'), memory_mb: number('memory'), gpus: number('gpus') }),
+    health,
+    domains: domains.length > 0 ? domains : undefined,
+    deploy: deploy as AppBody['deploy'],
+    release_command: commandIn(form.release, base?.release_command),
+    constraints: form.constraints.trim() ? linesOf(form.constraints) : undefined,
+    labels: Object.keys(labels).length > 0 ? labels : undefined,
+    https: form.redirect === 'yes' ? { redirect: true } : undefined,
+    maintenance: form.maintenance === 'yes' ? true : undefined,
+    stop_grace_s: number('grace'),
+    secrets: base?.secrets.length ? base.secrets : undefined,
+  } as { [K in keyof AppBody]: AppBody[K] | undefined })!;
   return { body, faults };
-}
-
-/** What the form does not speak of. */
-function keptOf(base: Spec): AppBody {
-  const labels = Object.entries(base.labels).filter(([name]) => name !== BUILD_LABEL && name !== SOURCE_LABEL);
-  return {
-    labels: Object.fromEntries(labels),
-    constraints: base.constraints,
-    secrets: base.secrets,
-    https: base.https,
-    maintenance: base.maintenance,
-    stop_grace_s: base.stop_grace_s,
-    release_command: base.release_command,
-  };
 }
 
 /** Values of several lines, which a field of lines cannot show: they stay as they are. */
 const manyLines = (env: Record<string, string>) =>
   Object.fromEntries(Object.entries(env).filter(([, value]) => value.includes('\n')));
 
-function healthOf(form: Form, base: Spec | undefined): AppBody['health'] | undefined {
-  const { http: _http, tcp: _tcp, exec: _exec, none: _none, ...times } = base?.health ?? {};
-  if (form.health === '') return Object.keys(times).length > 0 ? times : undefined;
+function healthOf(form: Form, number: (field: TextField) => number | undefined): AppBody['health'] | undefined {
+  const times = said({ every_s: number('every'), timeout_s: number('patience'), failures: number('failures') });
+  if (form.health === '') return times;
   const value = form.health === 'http' || form.health === 'exec' ? form.probe.trim() : true;
   return { ...times, [form.health]: value };
 }
@@ -164,7 +252,8 @@ export function formOf(name: string, spec: Spec): Form {
   const { health, deploy } = spec;
   const kind = (['http', 'exec', 'tcp', 'none'] as const).find((one) => one in health);
   const isUsual = (kind === 'tcp' && spec.port !== null) || (kind === 'none' && spec.port === null);
-  const canary = deploy.canary as { replicas: number } | null;
+  const canary = deploy.canary as { replicas: number; share_percent: number } | null;
+  const labels = Object.entries(spec.labels).filter(([name]) => name !== BUILD_LABEL && name !== SOURCE_LABEL);
   return {
     ...EMPTY,
     name,
@@ -184,19 +273,63 @@ export function formOf(name: string, spec: Spec): Form {
     order: deploy.order === 'stop-first' ? 'stop-first' : '',
     deadline: text(deploy.deadline_s),
     canary: canary === null ? '' : text(canary.replicas),
+    share: canary?.share_percent ? text(canary.share_percent) : '',
+    gpus: spec.resources.gpus ? text(spec.resources.gpus) : '',
+    concurrency: text(spec.autoscale?.concurrency),
+    ram: text(spec.autoscale?.memory_percent),
+    idle: text(spec.autoscale?.idle_s),
+    every: text(health.every_s),
+    patience: text(health.timeout_s),
+    failures: text(health.failures),
+    batch: text(deploy.batch),
+    settling: text(deploy.healthy_after_s),
+    drain: text(deploy.drain_s),
+    rollback: deploy.rollback === 'off' ? 'off' : '',
+    grace: text(spec.stop_grace_s),
+    release: spec.release_command === null ? '' : commandText(spec.release_command),
+    redirect: spec.https?.redirect ? 'yes' : '',
+    maintenance: spec.maintenance ? 'yes' : '',
+    constraints: spec.constraints.join('\n'),
+    labels: joinPairs(Object.fromEntries(labels)),
   };
 }
 
 /** The build of a form's source. */
 export function buildOf(form: Form): { body: BuildBody; faults: FormFaults } {
   const faults: FormFaults = {};
-  const body: BuildBody = { name: form.name.trim() };
-  if (form.from === 'git') body.git = form.git.trim();
-  if (form.folder.trim()) body.folder = form.folder.trim();
-  if (form.dockerfile.trim()) body.dockerfile = form.dockerfile.trim();
-  const args = pairsOf(form.args);
-  if (args.fault !== undefined) faults.args = args.fault;
-  if (Object.keys(args.pairs).length > 0) body.args = args.pairs;
+  const number = numbersOf(form, faults);
+  const pairs = allPairsOf(form, faults);
+  const args = pairs('args');
+  const labels = pairs('buildLabels');
+  const secrets = form.secrets.filter(({ id, value }) => id.trim() !== '' || value !== '');
+  const ids = secrets.map(({ id }) => id.trim());
+  if (ids.includes('')) faults.secrets = 'Each has an id.';
+  if (new Set(ids).size < ids.length) faults.secrets = 'Two have the same id.';
+  const lines = (text: string) => (text.trim() ? linesOf(text.replaceAll(',', '\n')) : undefined);
+  const body = said<BuildBody>({
+    name: form.name.trim(),
+    git: form.from === 'git' ? form.git.trim() : undefined,
+    folder: form.folder.trim() || undefined,
+    dockerfile: form.dockerfile.trim() || undefined,
+    target: form.target.trim() || undefined,
+    platform: form.platform.trim() || undefined,
+    args: Object.keys(args).length > 0 ? args : undefined,
+    tags: lines(form.tags),
+    secrets: ids.length > 0 ? Object.fromEntries(secrets.map(({ id, value }) => [id.trim(), value])) : undefined,
+    cache: form.cache === 'no' ? false : undefined,
+    resources: said({
+      cpu_cores: number('buildCores'),
+      memory_mb: number('buildMemory'),
+      gpus: number('buildGpus'),
+    }),
+    disk_mb: number('buildDisk'),
+    timeout_s: number('buildTimeout'),
+    priority: number('buildPriority'),
+    retries: number('buildRetries'),
+    node: form.buildNode.trim() || undefined,
+    constraints: form.buildConstraints.trim() ? linesOf(form.buildConstraints) : undefined,
+    labels: Object.keys(labels).length > 0 ? labels : undefined,
+  } as { [K in keyof BuildBody]: BuildBody[K] | undefined })!;
   return { body, faults };
 }
 
@@ -221,52 +354,77 @@ export function afterBuild(body: AppBody, build: Built): AppBody {
   };
 }
 
-const FIELDS: Record<string, keyof Form> = {
+const BUILD_FIELDS: Record<string, keyof Form> = {
+  git: 'git',
+  folder: 'folder',
+  dockerfile: 'dockerfile',
+  target: 'target',
+  platform: 'platform',
+  args: 'args',
+  tags: 'tags',
+  secrets: 'secrets',
+  'resources.cpu_cores': 'buildCores',
+  'resources.memory_mb': 'buildMemory',
+  'resources.gpus': 'buildGpus',
+  disk_mb: 'buildDisk',
+  timeout_s: 'buildTimeout',
+  priority: 'buildPriority',
+  retries: 'buildRetries',
+  node: 'buildNode',
+  constraints: 'buildConstraints',
+  labels: 'buildLabels',
+  name: 'name',
+};
+const APP_FIELDS: Record<string, keyof Form> = {
   app: 'name',
   name: 'name',
+  project: 'project',
   image: 'image',
-  git: 'git',
   port: 'port',
   command: 'command',
+  env: 'env',
   'replicas.min': 'min',
   'replicas.max': 'max',
   replicas: 'min',
   'autoscale.requests_per_s': 'requests',
+  'autoscale.concurrency': 'concurrency',
   'autoscale.cpu_percent': 'cpu',
+  'autoscale.memory_percent': 'ram',
+  'autoscale.idle_s': 'idle',
   autoscale: 'requests',
   'resources.cpu_cores': 'cores',
   'resources.memory_mb': 'memory',
+  'resources.gpus': 'gpus',
+  'health.every_s': 'every',
+  'health.timeout_s': 'patience',
+  'health.failures': 'failures',
+  health: 'probe',
+  domains: 'domains',
+  'deploy.batch': 'batch',
+  'deploy.healthy_after_s': 'settling',
   'deploy.deadline_s': 'deadline',
+  'deploy.drain_s': 'drain',
+  'deploy.canary.share_percent': 'share',
   'deploy.canary': 'canary',
-  'deploy.canary.replicas': 'canary',
-  folder: 'folder',
-  dockerfile: 'dockerfile',
+  release_command: 'release',
+  constraints: 'constraints',
+  labels: 'labels',
+  stop_grace_s: 'grace',
 };
 
-/** The field of the form at which a fault of the API is told, by its path. */
-export function fieldOf(path: string): keyof Form | undefined {
-  const bare = path.replace(/^spec\./, '');
-  if (bare.startsWith('health')) return 'probe';
-  return FIELDS[bare] ?? (['env', 'domains', 'args'] as const).find((field) => bare.startsWith(field));
+/** The field of the form at which a fault of the API is told, by its path; `of`: whose fields these are. */
+export function fieldOf(path: string, of: 'app' | 'build' = 'app'): keyof Form | undefined {
+  const fields = of === 'app' ? APP_FIELDS : BUILD_FIELDS;
+  for (let bare = path.replace(/^spec\./, ''); bare !== ''; bare = bare.replace(/([.[][^.[]*|^[^.[]*)$/, '')) {
+    if (fields[bare] !== undefined) return fields[bare];
+  }
+  return undefined;
 }
 
-/** Which fields are folded away until somebody wants them. */
-export const ADVANCED: readonly (keyof Form)[] = [
-  'command',
-  'env',
-  'max',
-  'requests',
-  'cpu',
-  'cores',
-  'memory',
-  'probe',
-  'domains',
-  'deadline',
-  'canary',
-  'folder',
-  'dockerfile',
-  'args',
-];
+const PLAIN = new Set<keyof Form>(['from', 'name', 'image', 'git', 'port', 'min']);
+
+/** Whether a field is folded away until somebody wants it. */
+export const isAdvanced = (field: string): boolean => field !== 'file' && !PLAIN.has(field as keyof Form);
 
 /** The command that deploys what the form says. `file`: what was chosen to be sent. */
 export function commandOf(form: Form, file: string): string {
@@ -286,6 +444,14 @@ export function commandOf(form: Form, file: string): string {
   if (form.health === 'http' && form.probe) words.push(`--health ${shellQuote(form.probe)}`);
   if (form.health === 'exec' && form.probe) words.push(`--health ${shellQuote(`exec:${form.probe}`)}`);
   if (form.command) words.push(`--command ${shellQuote(form.command)}`);
-  if (form.from !== 'image') for (const line of linesOf(form.args)) words.push(`--build-arg ${shellQuote(line)}`);
+  if (form.from !== 'image') {
+    for (const line of linesOf(form.args)) words.push(`--build-arg ${shellQuote(line)}`);
+    for (const { id } of form.secrets) if (id) words.push(`--build-secret ${shellQuote(`${id}=FILE`)}`);
+    if (form.dockerfile) words.push(`--dockerfile ${shellQuote(form.dockerfile)}`);
+    if (form.target) words.push(`--target ${shellQuote(form.target)}`);
+    if (form.platform) words.push(`--platform ${shellQuote(form.platform)}`);
+    if (form.cache === 'no') words.push('--no-cache');
+  }
+  if (form.project) words.push(`--project ${shellQuote(form.project)}`);
   return words.join(' ');
 }

@@ -35,10 +35,11 @@ export const appRoute = createRoute({
   component: lazyRouteComponent(() => import('./AppPage'), 'AppPage'),
 });
 
-/** `app`: a new version of it. `build`: of the image that this build made. */
+/** `app`: a new version of it. `build`: of the image that this build made. `from`: what the form begins with, an image otherwise. */
 export interface DeploySearch {
   app?: string;
   build?: string;
+  from?: 'files' | 'git';
 }
 
 export const deployRoute = createRoute({
@@ -47,6 +48,7 @@ export const deployRoute = createRoute({
   validateSearch: (search: Record<string, unknown>): DeploySearch => ({
     ...(typeof search.app === 'string' ? { app: search.app } : {}),
     ...(typeof search.build === 'string' ? { build: search.build } : {}),
+    ...(search.from === 'files' || search.from === 'git' ? { from: search.from } : {}),
   }),
   component: lazyRouteComponent(() => import('./Deploy'), 'Deploy'),
 });

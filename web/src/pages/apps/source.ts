@@ -1,7 +1,7 @@
 // Source: what is sent to be built: an archive as it is, or a folder that is packed here.
-import { isLeftOut, withoutTop } from './recognise';
+import { isLeftOut, withoutTop } from './leftOut';
 import { tarEnd, tarHead, tarPadding } from './tar';
-import { namesInZip } from './zip';
+import { entriesInZip, textInZip } from './zip';
 
 export interface Source {
   /** Of the file or folder. */
@@ -11,14 +11,32 @@ export interface Source {
   /** Null where the list cannot be read here. */
   paths: string[] | null;
   leftOut: number;
-  /** The archive. */
-  pack: () => Promise<Blob>;
+  /** Tells one choice from another of the same name. */
+  chosenAt: number;
+  /** The archive. `onRead` is told how many bytes have gone into it. */
+  pack: (signal: AbortSignal, onRead: (bytes: number) => void) => Promise<Blob>;
+  /** The text of a file; null where it cannot be had here. */
+  read: (path: string) => Promise<string | null>;
 }
+
+const MOST_READ = 256 * 1024; // as the builder reads of a manifest
 
 /** A zip, tar or tar.gz. */
 export async function archiveSource(file: File): Promise<Source> {
-  const paths = file.name.toLowerCase().endsWith('.zip') ? await namesInZip(file).catch(() => null) : null;
-  return { name: file.name, kind: 'archive', size: file.size, paths, leftOut: 0, pack: () => Promise.resolve(file) };
+  const entries = file.name.toLowerCase().endsWith('.zip') ? await entriesInZip(file).catch(() => null) : null;
+  return {
+    name: file.name,
+    kind: 'archive',
+    size: file.size,
+    paths: entries?.map(({ name }) => name) ?? null,
+    leftOut: 0,
+    chosenAt: performance.now(),
+    pack: () => Promise.resolve(file),
+    read: async (path) => {
+      const entry = entries?.find(({ name }) => name === path);
+      return entry === undefined ? null : textInZip(file, entry, MOST_READ).catch(() => null);
+    },
+  };
 }
 
 export interface Entry {
@@ -36,15 +54,29 @@ export function folderSource(name: string, all: Entry[]): Source {
     size: kept.reduce((sum, { file }) => sum + file.size, 0),
     paths: kept.map(({ path }) => path),
     leftOut: all.length - kept.length,
-    pack: () => packed(kept),
+    chosenAt: performance.now(),
+    pack: (signal, onRead) => packed(kept, signal, onRead),
+    read: async (path) => {
+      const found = kept.find((entry) => entry.path === path);
+      return found === undefined || found.file.size > MOST_READ ? null : found.file.text().catch(() => null);
+    },
   };
 }
 
 /** A tar.gz. Files are read as it is made, one after another. */
-function packed(entries: Entry[]): Promise<Blob> {
+function packed(entries: Entry[], signal: AbortSignal, onRead: (bytes: number) => void): Promise<Blob> {
   const parts = entries.flatMap(({ path, file }) => [tarHead(path, file.size), file, tarPadding(file.size)]);
   const tar = new Blob([...parts, tarEnd()]);
-  return new Response(tar.stream().pipeThrough(new CompressionStream('gzip'))).blob();
+  let read = 0;
+  const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform: (piece, out) => {
+      read += piece.byteLength;
+      onRead(read);
+      out.enqueue(piece);
+    },
+  });
+  const packing = tar.stream().pipeThrough(counted, { signal }).pipeThrough(new CompressionStream('gzip'));
+  return new Response(packing).blob();
 }
 
 /** What was dropped: one archive, or one folder. Throws Error in words for people. */

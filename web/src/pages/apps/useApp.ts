@@ -1,9 +1,9 @@
-// UseApp: an app as it is now. While the page is seen a stream tells each change, also those of replicas, which are no events.
+// UseApp: an app as it is now. The stream of events tells each change besides, also those of replicas, which are no events.
 import { useQuery } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import type { AppDetail } from '../../api/client';
 import { appQuery } from '../../api/queries';
-import { follow } from '../../live/follow';
+import { useLive } from '../../live/Live';
 
 interface Watched {
   of: string;
@@ -18,35 +18,16 @@ export function useApp(name: string | null) {
   const [watched, setWatched] = useState(NOTHING);
   const now = watched.of === name ? watched : NOTHING;
   const asked = useQuery({ ...appQuery(name ?? ''), enabled: name !== null && !now.isRemoved });
+  const { watch } = useLive();
   useEffect(() => {
     if (name === null) return;
-    let stop: (() => void) | undefined;
-    const begin = () => {
-      stop ??= follow(`/api/apps/${encodeURIComponent(name)}/watch`, {
-        isLast: (frame) => frame.event === 'end',
-        onFrames: (frames) => {
-          const seen = frames.findLast((frame) => frame.event === 'app');
-          const isRemoved = frames.some((frame) => frame.event === 'end');
-          setWatched((before) => ({
-            of: name,
-            data: seen ? (JSON.parse(seen.data) as AppDetail) : before.of === name ? before.data : undefined,
-            isRemoved,
-          }));
-        },
-      });
-    };
-    // Browsers allow six connections to a host: a page that nobody sees gives this one back at once.
-    const onVisibility = () => {
-      if (document.visibilityState === 'visible') return begin();
-      stop?.();
-      stop = undefined;
-    };
-    onVisibility();
-    document.addEventListener('visibilitychange', onVisibility);
-    return () => {
-      document.removeEventListener('visibilitychange', onVisibility);
-      stop?.();
-    };
-  }, [name]);
+    return watch(name, (app) =>
+      setWatched((before) => ({
+        of: name,
+        data: app ?? (before.of === name ? before.data : undefined),
+        isRemoved: app === null,
+      })),
+    );
+  }, [name, watch]);
   return { data: now.data ?? asked.data, error: asked.error, refetch: asked.refetch, isRemoved: now.isRemoved };
 }

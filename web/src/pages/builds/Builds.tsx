@@ -80,8 +80,11 @@ export function Builds() {
       command={commandOf(filter)}
       actions={
         mayDeploy && (
-          <Button leftSection={<Icon name="plus" size={16} />} renderRoot={(props) => <Link to="/deploy" {...props} />}>
-            Deploy an app
+          <Button
+            leftSection={<Icon name="plus" size={16} />}
+            renderRoot={(props) => <Link to="/deploy" search={{ from: 'files' }} {...props} />}
+          >
+            New build
           </Button>
         )
       }

@@ -1,24 +1,37 @@
 // New job: what to run, where, with how much; everything else folded away.
-import { Button, Checkbox, Group, SegmentedControl, SimpleGrid, Stack, Textarea, TextInput } from '@mantine/core';
+import {
+  Autocomplete,
+  Button,
+  Checkbox,
+  Group,
+  SegmentedControl,
+  SimpleGrid,
+  Stack,
+  Textarea,
+  TextInput,
+} from '@mantine/core';
 import { useDisclosure } from '@mantine/hooks';
 import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { type FormEvent, type KeyboardEvent, useEffect, useState } from 'react';
 import { api, take } from '../../api/client';
 import { asProblem } from '../../api/problem';
-import { jobQuery, keys } from '../../api/queries';
+import { jobQuery, keys, nodesQuery } from '../../api/queries';
 import { freshKey } from '../../lib/key';
-import { shellQuote } from '../../lib/shell';
 import { useAct } from '../../ui/act';
 import { Page, Section } from '../../ui/Page';
 import { ErrorPanel } from '../../ui/states';
-import { bodyOf, EMPTY, type Form, type FormFaults, fieldOf, formOf } from './body';
+import { bodyOf, commandOf, EMPTY, type Form, type FormFaults, fieldOf, formOf } from './body';
 import { newJobRoute } from './route';
 
 const RUNTIMES = [
   { value: '', label: 'Automatic' },
   { value: 'docker', label: 'Container' },
   { value: 'process', label: 'Host process' },
+];
+
+const FOLDED = [
+  ...(['env', 'labels', 'constraints', 'priority', 'retries', 'timeout', 'needs', 'node', 'project'] as const),
 ];
 
 export function NewJob() {
@@ -33,7 +46,15 @@ export function NewJob() {
   }, [before.data]);
   const submit = useAct({
     do: (key: string) =>
-      take(api.POST('/api/jobs', { body: bodyOf(form).body, params: { header: { 'Idempotency-Key': key } } })),
+      take(
+        api.POST('/api/jobs', {
+          body: bodyOf(form).body,
+          params: {
+            query: form.project.trim() ? { project: form.project.trim() } : {},
+            header: { 'Idempotency-Key': key },
+          },
+        }),
+      ),
     stale: [keys.jobCounts],
     after: (job) => void navigate({ to: '/jobs/$id', params: { id: job.id } }),
     quiet: true,
@@ -44,7 +65,7 @@ export function NewJob() {
     const field = fieldOf(fault.path);
     if (field !== undefined) told[field] ??= fault.message;
   }
-  const text = (field: Exclude<keyof Form, 'exclusive' | 'runtime'>) => ({
+  const text = (field: Exclude<keyof Form, 'exclusive' | 'runtime' | 'isWords'>) => ({
     value: form[field],
     error: told[field],
     onChange: (event: { currentTarget: { value: string } }) => {
@@ -53,6 +74,8 @@ export function NewJob() {
       setFaults((now) => ({ ...now, [field]: undefined }));
     },
   });
+  const isOpen = isMore || FOLDED.some((field) => told[field] !== undefined);
+  const nodes = useQuery(nodesQuery).data?.items ?? [];
   const send = () => {
     const { faults: found } = bodyOf(form);
     setFaults(found);
@@ -75,7 +98,7 @@ export function NewJob() {
           <Stack gap="md">
             <Textarea
               label="Command or script"
-              description="Run by sh -c. Ctrl+Enter submits."
+              description={`${form.isWords ? 'A word a line, run as they are' : 'Run by sh -c'}. Ctrl+Enter submits.`}
               placeholder="echo 'Hello from the cloud!'"
               autosize
               minRows={4}
@@ -104,11 +127,11 @@ export function NewJob() {
               <TextInput label="GPUs" placeholder="0" inputMode="numeric" {...text('gpus')} />
             </SimpleGrid>
             <div>
-              <Button size="compact-sm" variant="subtle" onClick={more.toggle} aria-expanded={isMore}>
-                {isMore ? 'Less' : 'Environment, labels, retries, limits…'}
+              <Button size="compact-sm" variant="subtle" onClick={more.toggle} aria-expanded={isOpen}>
+                {isOpen ? 'Less' : 'Environment, labels, retries, limits…'}
               </Button>
             </div>
-            {isMore && (
+            {isOpen && (
               <Stack gap="md">
                 <Textarea
                   label="Environment"
@@ -155,6 +178,34 @@ export function NewJob() {
                     {...text('timeout')}
                   />
                 </SimpleGrid>
+                <Textarea
+                  label="Needs"
+                  description="ids of jobs that must succeed before, one a line"
+                  autosize
+                  minRows={1}
+                  spellCheck={false}
+                  {...text('needs')}
+                />
+                <SimpleGrid cols={{ base: 1, sm: 2 }}>
+                  <Autocomplete
+                    label="Machine"
+                    placeholder="any"
+                    description="and no other"
+                    data={nodes.map((node) => node.name)}
+                    value={form.node}
+                    error={told.node}
+                    onChange={(node) => setForm((now) => ({ ...now, node }))}
+                  />
+                  <TextInput label="Project" placeholder="default" description="whose it is" {...text('project')} />
+                </SimpleGrid>
+                <Checkbox
+                  label="The command is a list of words, one a line, and is run without a shell"
+                  checked={form.isWords}
+                  onChange={(event) => {
+                    const { checked } = event.currentTarget;
+                    setForm((now) => ({ ...now, isWords: checked }));
+                  }}
+                />
                 <Checkbox
                   label="Exclusive: never two attempts at a time, even when a machine is cut off"
                   checked={form.exclusive}
@@ -176,17 +227,4 @@ export function NewJob() {
       </Section>
     </Page>
   );
-}
-
-/** The command that submits what the form says. */
-function commandOf(form: Form): string {
-  const words = ['draas run --detach'];
-  if (form.name) words.push(`--name ${shellQuote(form.name)}`);
-  if (form.runtime === 'process') words.push('--host');
-  else if (form.image) words.push(`--image ${shellQuote(form.image)}`);
-  if (form.cores) words.push(`--cpu ${shellQuote(form.cores)}`);
-  if (form.memory) words.push(`--memory ${shellQuote(`${form.memory}M`)}`);
-  if (form.retries) words.push(`--retries ${shellQuote(form.retries)}`);
-  if (form.timeout) words.push(`--timeout ${shellQuote(form.timeout)}`);
-  return `${words.join(' ')} -- sh -c ${shellQuote(form.command || '…')}`;
 }

@@ -1,7 +1,7 @@
 // Body: a job from the words of a form, and the words from a job. Pure.
 import type { JobSummary, Schemas } from '../../api/client';
 import { joinPairs, linesOf, numberIn, pairsOf } from '../../lib/fields';
-import { commandText } from '../../lib/shell';
+import { commandText, shellQuote } from '../../lib/shell';
 
 export interface Form {
   command: string;
@@ -18,6 +18,10 @@ export interface Form {
   retries: string;
   timeout: string; // seconds
   exclusive: boolean;
+  needs: string; // ids, a line each
+  node: string;
+  project: string;
+  isWords: boolean; // the command is a list of words, one a line, and runs as it is
 }
 
 export const EMPTY: Form = {
@@ -35,6 +39,10 @@ export const EMPTY: Form = {
   retries: '',
   timeout: '',
   exclusive: false,
+  needs: '',
+  node: '',
+  project: '',
+  isWords: false,
 };
 
 export type FormFaults = Partial<Record<keyof Form, string>>;
@@ -53,7 +61,8 @@ export function bodyOf(form: Form): { body: JobBody; faults: FormFaults } {
     if (fault !== undefined) faults[field] = fault;
     return found;
   };
-  const body: JobBody = { command: form.command };
+  const words = form.command.split('\n');
+  const body: JobBody = { command: form.isWords ? words : form.command };
   if (form.command.trim() === '') faults.command = 'Say what to run.';
   if (form.name.trim()) body.name = form.name.trim();
   if (form.runtime) body.runtime = form.runtime;
@@ -73,13 +82,20 @@ export function bodyOf(form: Form): { body: JobBody; faults: FormFaults } {
   if (retries !== undefined) body.retries = retries;
   if (timeout !== undefined) body.timeout_s = timeout;
   if (form.exclusive) body.exclusive = true;
+  const needs = linesOf(form.needs.replaceAll(',', '\n'));
+  if (needs.length > 0) body.needs = needs;
+  if (form.node.trim()) body.node = form.node.trim();
   return { body, faults };
 }
 
 /** The form that submits `job` again. */
 export function formOf(job: JobSummary): Form {
+  const isWords = typeof job.command !== 'string' && job.command.every((word) => !word.includes('\n'));
   return {
-    command: commandText(job.command),
+    ...EMPTY,
+    isWords,
+    command: isWords ? (job.command as string[]).join('\n') : commandText(job.command),
+    project: job.project,
     name: job.name,
     runtime: job.runtime === 'process' ? 'process' : 'docker',
     image: job.image ?? '',
@@ -107,9 +123,40 @@ const FIELDS: Record<string, keyof Form> = {
   priority: 'priority',
   retries: 'retries',
   timeout_s: 'timeout',
+  node: 'node',
+  project: 'project',
 };
 
 /** The field of the form at which a fault of the API is told, by its path. */
 export function fieldOf(path: string): keyof Form | undefined {
-  return FIELDS[path] ?? (['env', 'labels', 'constraints'] as const).find((field) => path.startsWith(field));
+  return (
+    FIELDS[path] ??
+    (['command', 'env', 'labels', 'constraints', 'needs'] as const).find((field) => path.startsWith(field))
+  );
+}
+
+/** The command that submits what the form says. */
+export function commandOf(form: Form): string {
+  const words = ['draas run --detach'];
+  const add = (flag: string, value: string) => void (value && words.push(`${flag} ${shellQuote(value)}`));
+  add('--name', form.name);
+  if (form.runtime === 'process') words.push('--host');
+  else add('--image', form.image);
+  add('--cpu', form.cores);
+  add('--memory', form.memory && `${form.memory}M`);
+  add('--gpu', form.gpus);
+  add('--priority', form.priority);
+  add('--retries', form.retries);
+  add('--timeout', form.timeout);
+  for (const line of linesOf(form.env)) add('--env', line);
+  for (const line of linesOf(form.labels)) add('--label', line);
+  for (const line of linesOf(form.constraints)) add('--constraint', line);
+  for (const id of linesOf(form.needs.replaceAll(',', '\n'))) add('--needs', id);
+  add('--node', form.node);
+  add('--project', form.project);
+  if (form.exclusive) words.push('--exclusive');
+  const command = form.isWords
+    ? form.command.split('\n').map(shellQuote).join(' ')
+    : `sh -c ${shellQuote(form.command || '…')}`;
+  return `${words.join(' ')} -- ${command}`;
 }

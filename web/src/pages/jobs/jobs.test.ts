@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { JobSummary } from '../../api/client';
-import { bodyOf, EMPTY, formOf } from './body';
+import { bodyOf, EMPTY, formOf, commandOf as submitCommandOf } from './body';
 import { commandOf, matches, queryOf, readFilter } from './filter';
 import { append, refresh, replace } from './pages';
 
@@ -127,7 +127,7 @@ test('a job fills the form that makes it again', () => {
   );
   expect(bodyOf(made).body).toMatchObject({
     name: 'n',
-    command: "echo 'a b'",
+    command: ['echo', 'a b'],
     image: 'busybox',
     resources: { cpu_cores: 2, memory_mb: 64 },
     env: { A: '1' },
@@ -138,4 +138,12 @@ test('a job fills the form that makes it again', () => {
     exclusive: true,
     labels: { x: 'y' },
   });
+});
+
+test('what a job waits for, where it runs, and words that no shell sees', () => {
+  const form = { ...EMPTY, command: 'echo\na b', isWords: true, needs: 'j-1, j-2', node: 'alpha', project: 'red' };
+  expect(bodyOf(form).body).toEqual({ command: ['echo', 'a b'], needs: ['j-1', 'j-2'], node: 'alpha' });
+  expect(submitCommandOf({ ...form, env: 'A=b c' })).toBe(
+    "draas run --detach --env 'A=b c' --needs j-1 --needs j-2 --node alpha --project red -- echo 'a b'",
+  );
 });

@@ -7,27 +7,12 @@ from pathlib import Path, PurePosixPath
 from draas.build.context import find_context
 from draas.build.detect import detect, only_folder
 from draas.build.dockerfile import MADE_BY, render_dockerfile
-from draas.build.recipe import (
-    GoRecipe,
-    NodeRecipe,
-    NotRecognised,
-    OwnDockerfile,
-    PythonRecipe,
-    Recipe,
-    StaticRecipe,
-)
+from draas.build.recipe import KINDS, NotRecognised, OwnDockerfile, Recipe
 from draas.build.source import Source
 from draas.build.tree import read_source
 from draas.model.errors import Invalid
 
 MOST_DOCKERFILE_BYTES = 1024 * 1024
-KINDS: dict[type[Recipe], str] = {
-    OwnDockerfile: "Dockerfile",
-    PythonRecipe: "Python",
-    NodeRecipe: "Node",
-    GoRecipe: "Go",
-    StaticRecipe: "static site",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
