@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,18 +50,22 @@ REGISTRY = ("docker-registry", "docker-registry")
 NAMES = (("dnsmasq-base", "dnsmasq"), ("pebble", "pebble"))
 # Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
 PLAIN = ("-p", "no:schemathesis")
+# Each worker begins with a run of files, so that what a module or session shares is made once; who is done early takes over tests.
+SHARED_OUT = ("--dist", "worksteal")
 PARTS = (
     Part(name="lint", what="ruff, mypy, import order, the dashboard's types and style"),
     Part(
         name="unit",
         what="pure decisions and single functions, no I/O",
         packages=(("git", "git"),),
-        arguments=PLAIN,
+        arguments=(*PLAIN, "-n", "2", *SHARED_OUT),
     ),
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
         packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo"), REGISTRY),
+        # They wait more than they compute: for engines, processes, sockets.
+        arguments=("-n", "3", *SHARED_OUT),
         engine=True,
     ),
     Part(name="sim", what="the whole cluster simulated, one seed a run", arguments=(*PLAIN, "-n", "2")),
@@ -160,18 +165,23 @@ def install_packages(packages: Sequence[str]) -> None:
 
 def run_checkers() -> Outcome:
     """Each checker counts as one test; its output is shown only where it fails."""
-    began, passed, failed = time.monotonic(), 0, 0
-    for name, words in CHECKERS:
-        program = Path(sys.executable).parent / words[0]
-        arguments = [
-            word for word in words[1:] if word not in {"src", "tests", "bench", "docs", "web"} or (ROOT / word).is_dir()
-        ]
-        done = subprocess.run([program, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
-        print(f"{name}: {'passed' if done.returncode == 0 else 'FAILED'}", flush=True)
-        if done.returncode:
-            print(done.stdout + done.stderr, flush=True)
-        passed, failed = passed + (done.returncode == 0), failed + (done.returncode != 0)
-    return Outcome(part="lint", passed=passed, failed=failed, seconds=time.monotonic() - began)
+    began, passed = time.monotonic(), 0
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for (name, _), done in zip(CHECKERS, pool.map(_check, CHECKERS), strict=True):
+            print(f"{name}: {'passed' if done.returncode == 0 else 'FAILED'}", flush=True)
+            if done.returncode:
+                print(done.stdout + done.stderr, flush=True)
+            passed += done.returncode == 0
+    return Outcome(part="lint", passed=passed, failed=len(CHECKERS) - passed, seconds=time.monotonic() - began)
+
+
+def _check(checker: tuple[str, tuple[str, ...]]) -> subprocess.CompletedProcess[str]:
+    program, *words = checker[1]
+    arguments = [
+        word for word in words if word not in {"src", "tests", "bench", "docs", "web"} or (ROOT / word).is_dir()
+    ]
+    command = [Path(sys.executable).parent / program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
 
 
 def run_pytest(part: Part, arguments: Sequence[str], strict: bool) -> Outcome:

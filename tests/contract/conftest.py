@@ -1,4 +1,4 @@
-"""One private Docker Engine and one server of S3 for all contract tests of a session."""
+"""One private Docker Engine and one server of S3 for all contract tests of a session; a registry for one test."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from registry_client import RegistryClient, registry
 
 from draas.agent.runtimes.docker.api import EngineApi
 from draas.agent.runtimes.docker.sample_image import load_sample_image
@@ -58,3 +59,9 @@ async def relay(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 def bucket(request: pytest.FixtureRequest, relay: S3Relay, tmp_path: Path) -> Bucket | None:
     """Where blobs are: None is in the data folder."""
     return Bucket(name=BUCKET, prefix=tmp_path.name) if request.param == "s3" else None
+
+
+@pytest.fixture
+async def client(tmp_path: Path, bucket: Bucket | None) -> AsyncIterator[RegistryClient]:
+    async with registry(tmp_path / "registry", bucket=bucket) as started:
+        yield started

@@ -1,6 +1,7 @@
 """One suite over both real proxies: what an ingress promises. Where nginx cannot, the test says so and runs on HAProxy alone."""
 
 import asyncio
+import csv
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -13,10 +14,13 @@ import pytest
 from draas.ingress.certificates import self_signed
 from draas.ingress.config import ProxyName
 from draas.ingress.folder import running_pid
+from draas.ingress.haproxy import RUNTIME
+from draas.ingress.haproxy_proxy import converse
 from draas.lib.promptness import NICE
 from draas.model.route import AppRoute, Endpoint, HostPath
 from draas.testing.load import Load
 from draas.testing.running_ingress import RunningIngress, free_ports
+from draas.testing.waiting import until
 from draas.testing.web_server import WebServer
 from draas.testing.web_sockets import OpenSockets
 
@@ -346,6 +350,32 @@ async def test_traffic_outlives_the_agent_and_the_next_one_takes_it_over(
     assert proxy_pid(ingress) == pid
     await ingress.serve(shop(two))
     assert (await ingress.ask(SHOP)).replica == "two"
+
+
+async def test_replicas_that_are_all_out_are_tried_rather_than_refused_while_the_agent_is_away(
+    ingress: RunningIngress, one: WebServer, two: WebServer
+) -> None:
+    """As on a machine with too much work, where every check comes too late: slowness alone gives nobody a 503."""
+    slow = "/slow?s=60"
+    await ingress.serve(replace(shop(one, two), check_path=slow))
+    if ingress.config.proxy == "haproxy":  # nginx has no checks of its own
+        await until(lambda: servers_that_are_out(ingress), lambda out: out == ["s1", "s2"], "both are out")
+    assert (await ingress.ask(SHOP)).status == 200, "the agent passes it on"
+    await ingress.die()
+    answers = [await ingress.ask(SHOP) for _ in range(6)]
+    assert {(answer.status, answer.replica) for answer in answers} == {(200, "one"), (200, "two")}
+    await ingress.start()
+    await ingress.serve(replace(shop(two), check_path=slow))
+    assert {(await ingress.ask(SHOP)).replica for _ in range(3)} == {"two"}
+    await ingress.die()
+    assert {(await ingress.ask(SHOP)).replica for _ in range(3)} == {"two"}
+
+
+async def servers_that_are_out(ingress: RunningIngress) -> list[str]:
+    """Those of the shop that HAProxy's checks have taken out."""
+    stats = await converse(ingress.config.folder / "haproxy", RUNTIME, "show stat")
+    rows = csv.DictReader(stats.removeprefix("# ").splitlines())
+    return [row["svname"] for row in rows if row["pxname"] == "app_shop" and row["status"].startswith("DOWN")]
 
 
 async def test_a_proxy_that_died_is_started_again(ingress: RunningIngress, one: WebServer) -> None:

@@ -1,5 +1,6 @@
 """Charts of machines and apps: their values are the API's, releases are marked, the range is in the address."""
 
+import math
 import re
 import urllib.error
 import urllib.parse
@@ -82,7 +83,7 @@ def bytes_text(count: float) -> str:
         count /= 1024
         units.pop(0)
     digits = 0 if units[0] == "B" or count >= 99.95 else 1 if count >= 9.995 else 2
-    return f"{round(count, digits):g} {units[0]}"
+    return f"{math.floor(count * 10**digits + 0.5) / 10**digits:g} {units[0]}"  # halves go up, as in the browser
 
 
 def test_a_machines_charts_say_what_the_api_says(open_page: Open, cloud: Cloud) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from draas.cli.calling import call, calling_options, is_build_id
-from draas.cli.each import for_each
+from draas.cli.each import collect, for_each, state_line
 from draas.cli.follow import be_patient, say_to_person
 from draas.cli.lazy import ListGroup
 from draas.cli.options import pairs
@@ -38,7 +38,7 @@ def list_builds(
     """List builds, newest first."""
     match: dict[str, Any] = {"state": state, "name": name, "node": node, "project": project}
     match["labels"] = pairs(label, "--label")
-    found, total = call(lambda client: _collect(client, match, limit))
+    found, total = call(lambda client: collect(client.builds.list, match, limit))
     if as_json:
         for one in found:
             print_json(one)
@@ -53,17 +53,6 @@ def list_builds(
         print_table(headings, [_row(one) for one in found], cut_first=("IMAGE", "NAME", "NODE"))
         if total > len(found):
             click.echo(f"{total - len(found)} more: --limit {total} shows them")
-
-
-async def _collect(client: Any, match: dict[str, Any], limit: int) -> tuple[list[Any], int]:
-    found: list[Any] = []
-    cursor = None
-    while True:
-        page = await client.builds.list(**match, cursor=cursor, limit=min(1000, limit - len(found)))
-        found += page["items"]
-        cursor = page["next"]
-        if cursor is None or len(found) >= limit:
-            return found, page["total"]
 
 
 def _row(one: Any) -> list[str]:
@@ -188,16 +177,12 @@ def logs(
         raise SystemExit(code)
 
 
-def _state_line(id: str, one: Any) -> str:
-    return f"{id} {one['state']}"
-
-
 @builds.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @calling_options
 def cancel(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
     """Cancel builds: queued ones never start, running ones are stopped."""
-    for_each(ids, lambda client, id: client.builds.cancel(id), _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, lambda client, id: client.builds.cancel(id), state_line, as_json=as_json, quiet=quiet)
 
 
 @builds.command()
@@ -205,7 +190,7 @@ def cancel(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None
 @calling_options
 def retry(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
     """Build again what has ended, from the same source; earlier attempts are kept. Apps stay as they are."""
-    for_each(ids, lambda client, id: client.builds.retry(id), _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, lambda client, id: client.builds.retry(id), state_line, as_json=as_json, quiet=quiet)
 
 
 @builds.command("rm")
@@ -218,4 +203,4 @@ def remove(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None
         await client.builds.delete(id)
         return {"id": id, "state": "deleted"}
 
-    for_each(ids, forget, _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, forget, state_line, as_json=as_json, quiet=quiet)

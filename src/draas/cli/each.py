@@ -1,4 +1,4 @@
-"""Doing the same to several things: one that fails does not keep the others from it."""
+"""Several things at once: fetched page after page; the same done to each, where one that fails does not keep the others from it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -7,6 +7,25 @@ import click
 
 from draas.cli.calling import call
 from draas.cli.output import print_json, say
+
+PAGE = 1000
+
+
+async def collect(ask: Callable[..., Awaitable[Any]], match: dict[str, Any], limit: int) -> tuple[list[Any], int]:
+    """The first `limit` (0: all) of what `ask` lists, and how many there are in all."""
+    found: list[Any] = []
+    cursor, total = None, 0
+    while True:
+        page = await ask(**match, cursor=cursor, limit=min(PAGE, limit - len(found)) if limit else PAGE)
+        found += page["items"]
+        cursor, total = page["next"], page["total"]
+        if cursor is None or (limit and len(found) >= limit):
+            return found, total
+
+
+def state_line(id: str, one: Any) -> str:
+    """What became of one, for people."""
+    return f"{id} {one['state']}"
 
 
 def for_each(

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from draas.cli.calling import call, calling_options, job_id
-from draas.cli.each import for_each
+from draas.cli.each import collect, for_each, state_line
 from draas.cli.lazy import ListGroup
 from draas.cli.logs import logs
 from draas.cli.options import pairs
@@ -39,7 +39,7 @@ def list_jobs(
 ) -> None:  # fmt: skip
     """List jobs, newest first."""
     match = {"state": state, "name": name, "node": node, "project": project, "labels": pairs(label, "--label")}
-    found, total = call(lambda client: _collect(client, match, 0 if all_of_them else limit))
+    found, total = call(lambda client: collect(client.jobs, match, 0 if all_of_them else limit))
     if as_json:
         for job in found:
             print_json(job)
@@ -59,17 +59,6 @@ def list_jobs(
 def _row(job: Any) -> list[str]:
     took, age = between(job["started_at"], job["finished_at"]), ago(job["created_at"])
     return [job["id"], job["name"] or "-", job["state"], job["node"] or "-", took, age, command_of(job)]
-
-
-async def _collect(client: Any, match: dict[str, Any], limit: int) -> tuple[list[Any], int]:
-    found: list[Any] = []
-    cursor, total = None, 0
-    while True:
-        page = await client.jobs(**match, cursor=cursor, limit=min(1000, limit - len(found)) if limit else 1000)
-        found += page["items"]
-        cursor, total = page["next"], page["total"]
-        if cursor is None or (limit and len(found) >= limit):
-            return found, total
 
 
 def command_of(job: Any) -> str:
@@ -134,16 +123,12 @@ def _print_attempts(attempts: list[Any]) -> None:
     print_table(headings, rows, cut_first=("DETAIL", "NODE"))
 
 
-def _state_line(id: str, job: Any) -> str:
-    return f"{id} {job['state']}"
-
-
 @jobs.command()
 @click.argument("ids", nargs=-1, required=True, metavar="ID...")
 @calling_options
 def cancel(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
     """Cancel jobs: queued ones never start, running ones are stopped."""
-    for_each(ids, lambda client, id: client.cancel(id), _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, lambda client, id: client.cancel(id), state_line, as_json=as_json, quiet=quiet)
 
 
 @jobs.command()
@@ -151,7 +136,7 @@ def cancel(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None
 @calling_options
 def retry(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None) -> None:
     """Run ended jobs again; their earlier attempts are kept."""
-    for_each(ids, lambda client, id: client.retry(id), _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, lambda client, id: client.retry(id), state_line, as_json=as_json, quiet=quiet)
 
 
 @jobs.command("rm")
@@ -164,4 +149,4 @@ def remove(ids: tuple[str, ...], as_json: bool, quiet: bool, project: str | None
         await client.delete(id)
         return {"id": id, "state": "deleted"}
 
-    for_each(ids, forget, _state_line, as_json=as_json, quiet=quiet)
+    for_each(ids, forget, state_line, as_json=as_json, quiet=quiet)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import quote
 
 import msgspec
@@ -14,7 +14,7 @@ from draas.client.images import ImageCalls
 from draas.client.output import Followed, follow_output, log_query, read_output
 from draas.client.settings import Settings, load_settings
 from draas.client.transport import Transport
-from draas.lib import clock
+from draas.client.work import Match, page_query, wait_ended
 from draas.wire.views import (
     AboutView,
     BatchView,
@@ -36,9 +36,6 @@ from draas.wire.views import (
     RegistryView,
     SignInLinkView,
 )
-
-ENDED = frozenset({"succeeded", "failed", "cancelled", "skipped"})
-LONG_POLL_S = 30.0
 
 
 class Client(AppCalls, ImageCalls):
@@ -87,23 +84,9 @@ class Client(AppCalls, ImageCalls):
         body = {"jobs": jobs}
         return cast(BatchView, await self.transport.call("POST", "/api/jobs/batch", body, _query(project=project)))
 
-    async def jobs(
-        self,
-        *,
-        state: str | None = None,
-        name: str | None = None,
-        node: str | None = None,
-        project: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> JobList:
+    async def jobs(self, **match: Unpack[Match]) -> JobList:
         """One page of jobs, newest first."""
-        pairs = [f"{label}={value}" for label, value in (labels or {}).items()]
-        query = _query(
-            state=state, name=name, node=node, project=project, label=pairs or None, cursor=cursor, limit=str(limit)
-        )
-        return cast(JobList, await self.transport.call("GET", "/api/jobs", query=query))
+        return cast(JobList, await self.transport.call("GET", "/api/jobs", query=page_query(match)))
 
     async def all_jobs(self, **match: Any) -> AsyncIterator[JobSummary]:
         """All jobs that match (the arguments of `jobs`), page after page."""
@@ -121,15 +104,7 @@ class Client(AppCalls, ImageCalls):
 
     async def wait(self, id: str, timeout_s: float | None = None) -> JobView:
         """The job once it has ended. Raises TimeoutError where that takes longer than `timeout_s`."""
-        until = clock.monotonic() + timeout_s if timeout_s is not None else None
-        while True:
-            left_s = LONG_POLL_S if until is None else min(LONG_POLL_S, until - clock.monotonic())
-            query = _query(wait_s=f"{max(left_s, 0):.3f}")
-            job = cast(JobView, await self.transport.call("GET", _job(id), query=query, timeout_s=LONG_POLL_S + 30))
-            if job["state"] in ENDED:
-                return job
-            if until is not None and clock.monotonic() >= until:
-                raise TimeoutError(f"job {id} is still {job['state']} after {timeout_s} s")
+        return cast(JobView, await wait_ended(self.transport, _job(id), f"job {id}", timeout_s))
 
     async def cancel(self, id: str) -> JobView:
         """A queued job never starts, a running one is stopped."""

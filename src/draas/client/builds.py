@@ -2,19 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 from urllib.parse import quote
 
 from draas.client.apps import given
 from draas.client.output import Followed, follow_output, log_query, read_output
 from draas.client.transport import Transport
 from draas.client.uploads import upload_blob
-from draas.lib import clock
+from draas.client.work import Match, page_query, wait_ended
 from draas.wire.build_views import BuildList, BuildView, SameSecretsView
 from draas.wire.views import ExplanationView
-
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
-LONG_POLL_S = 30.0
 
 
 class Builds:
@@ -48,34 +45,11 @@ class Builds:
 
     async def wait(self, id: str, timeout_s: float | None = None) -> BuildView:
         """The build once it has ended. Raises TimeoutError where that takes longer than `timeout_s`."""
-        until = clock.monotonic() + timeout_s if timeout_s is not None else None
-        while True:
-            left_s = LONG_POLL_S if until is None else min(LONG_POLL_S, until - clock.monotonic())
-            query = given(wait_s=f"{max(left_s, 0):.3f}")
-            call = self._transport.call("GET", _build(id), query=query, timeout_s=LONG_POLL_S + 30)
-            build = cast(BuildView, await call)
-            if build["state"] in ENDED:
-                return build
-            if until is not None and clock.monotonic() >= until:
-                raise TimeoutError(f"build {id} is still {build['state']} after {timeout_s} s")
+        return cast(BuildView, await wait_ended(self._transport, _build(id), f"build {id}", timeout_s))
 
-    async def list(
-        self,
-        *,
-        state: str | None = None,
-        name: str | None = None,
-        node: str | None = None,
-        project: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> BuildList:
+    async def list(self, **match: Unpack[Match]) -> BuildList:
         """One page of builds, newest first."""
-        pairs = [f"{label}={value}" for label, value in (labels or {}).items()]
-        query = given(
-            state=state, name=name, node=node, project=project, label=pairs or None, cursor=cursor, limit=str(limit)
-        )
-        return cast(BuildList, await self._transport.call("GET", "/api/builds", query=query))
+        return cast(BuildList, await self._transport.call("GET", "/api/builds", query=page_query(match)))
 
     async def cancel(self, id: str) -> BuildView:
         """A queued build never starts, a running one is stopped."""

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from draas.ingress.checks import split_address
-from draas.ingress.serving import CONNECT_MS, HELD_FOLDER, held_socket
+from draas.ingress.serving import CONNECT_MS, HELD_FOLDER, HERE_SOCKET, held_socket
 from draas.lib import clock
 from draas.lib.tasks import Tasks
 from draas.model.allocation import AllocationId
@@ -45,6 +45,7 @@ class Activator:
         self._group = group
         self._routes: Mapping[str, AppRoute] = {}
         self._listening: dict[str, tuple[socket.socket, asyncio.Task[None]]] = {}
+        self._here: socket.socket | None = None
         self._news = asyncio.Event()
         self._most = min(HELD, raise_file_limit() // 4)
         self.waiting: Counter[str] = Counter()
@@ -54,8 +55,11 @@ class Activator:
     def listen(self, apps: Mapping[str, AppRoute]) -> None:
         """Have a socket for each of `apps`, and no other. To be called before the proxy knows them."""
         for app in apps.keys() - self._listening.keys():
-            listener = self._bind(app)
+            listener = self._bind(held_socket(app))
             self._listening[app] = (listener, self._tasks.spawn(self._accept(app, listener), f"held {app}"))
+        if self._here is None:
+            self._here = self._bind(HERE_SOCKET)
+            self._tasks.spawn(self._say_here(self._here), "here")
 
     def update(self, routes: Mapping[str, AppRoute]) -> None:
         """The routes in effect: held requests go on where there is an endpoint now."""
@@ -77,14 +81,16 @@ class Activator:
         """Stop listening; what is held or passed on ends with the tasks."""
         for listener, _ in self._listening.values():
             listener.close()
+        if self._here is not None:
+            self._here.close()
 
-    def _bind(self, app: str) -> socket.socket:
-        path = self._folder / held_socket(app)
+    def _bind(self, name: str) -> socket.socket:
+        path = self._folder / name
         path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         folder = os.open(self._folder, os.O_PATH | os.O_DIRECTORY)
         try:  # a path through the descriptor is short, however long the folder's own name is
-            listener.bind(f"/proc/self/fd/{folder}/{held_socket(app)}")
+            listener.bind(f"/proc/self/fd/{folder}/{name}")
         finally:
             os.close(folder)
         path.chmod(0o660)
@@ -103,6 +109,17 @@ class Activator:
                 continue
             client.setblocking(False)
             self._tasks.spawn(self._serve(app, client), f"held request of {app}")
+
+    async def _say_here(self, listener: socket.socket) -> None:
+        """Being connected to is the whole answer."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                asked, _ = await loop.sock_accept(listener)
+            except OSError:  # no more files just now
+                await asyncio.sleep(AGAIN_S)
+                continue
+            asked.close()
 
     async def _serve(self, app: str, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):

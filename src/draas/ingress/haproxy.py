@@ -7,11 +7,12 @@ runtime API sets; `structure_of` is a digest of all else, and the running worker
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from draas.ingress.haproxy_slots import Slots, backend_name, slot_name
+from draas.ingress.haproxy_slots import Slot, Slots, backend_name, last_name, slot_name
 from draas.ingress.serving import (
     CHALLENGE_PATH,
     CONNECT_MS,
     DEFAULT_CERTIFICATE,
+    HERE_SOCKET,
     IDLE,
     MAINTENANCE_PAGE,
     TUNNEL,
@@ -31,6 +32,7 @@ LEAVING = (
 )
 CERTIFICATES = "certificates.list"
 RUNTIME, MASTER = "run/haproxy.sock", "run/master.sock"
+LAST_RETRIES = 10  # each with a replica too slow to take a connection costs CONNECT_MS: seconds of patience
 
 Maps = Mapping[str, Mapping[str, str]]
 
@@ -91,7 +93,7 @@ def _structure(serving: Serving, slots: Mapping[str, Slots]) -> Iterator[str]:
     yield from _defaults()
     yield from _frontend(serving.listening)
     for app, route in serving.routes.items():
-        yield from (*_backend_head(route), str(len(slots[app])))
+        yield from (*_backend_head(route), *_last_head(app, serving.listening.user), str(len(slots[app])))
 
 
 def _certificate_list(serving: Serving) -> str:
@@ -181,14 +183,45 @@ def _frontend(listening: Listening) -> Iterator[str]:
 def _backends(serving: Serving, slots: Mapping[str, Slots]) -> Iterator[str]:
     for app, route in serving.routes.items():
         yield from _backend_head(route)
-        for number, slot in enumerate(slots[app]):
-            where = f"{slot.address} weight {slot.weight}" if slot.address else "127.0.0.1:1 disabled"
-            yield f"  server {slot_name(number)} {where}"
+        yield from _servers(slots[app])
         # Never pooled: what it is connected to is one replica, and the next request may be for another.
-        yield f"  server activator unix@{held_socket(app)} backup no-check pool-max-conn 0"
+        yield f"  server last unix@{last_socket(app)} backup no-check pool-max-conn 0"
+        yield from _last_head(app, serving.listening.user)
+        yield from _servers(slots[app], " backup no-check")
         yield f"backend held_{app}"
         yield f"  server activator unix@{held_socket(app)} no-check pool-max-conn 0"
         yield ""
+
+
+def _last_head(app: str, user: str) -> tuple[str, ...]:
+    """The way of requests whose replicas have all failed or were too slow: through the activator, which holds them until one answers.
+
+    While the agent is away: to any replica, whatever its checks said, rather than to refuse them. That it is away shows by the
+    first connection refused; that it is back, by a socket where asking starts nothing.
+    """
+    owner = f" user {user}" if user else ""
+    return (
+        f"listen {last_name(app)}",
+        f"  bind unix@{last_socket(app)} mode 600{owner}",
+        f"  retries {LAST_RETRIES}",
+        "  retry-on conn-failure",
+        "  option allbackups",
+        f"  server activator unix@{held_socket(app)} addr unix@{HERE_SOCKET} inter 10s fall 1 pool-max-conn 0",
+    )
+
+
+def _servers(slots: Slots, words: str = "") -> Iterator[str]:
+    for number, slot in enumerate(slots):
+        yield f"  server {slot_name(number)} {_where(slot)}{words}"
+
+
+def _where(slot: Slot) -> str:
+    return f"{slot.address} weight {slot.weight}" if slot.address else "127.0.0.1:1 disabled"
+
+
+def last_socket(app: str) -> str:
+    """Where HAProxy listens for requests of its own for `app`, under its working folder."""
+    return f"run/{last_name(app)}.sock"
 
 
 def _backend_head(route: AppRoute) -> Iterator[str]:

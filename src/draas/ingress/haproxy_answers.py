@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from draas.ingress.haproxy_slots import Slot, Slots, backend_name, slot_name
+from draas.ingress.haproxy_slots import Slot, Slots, backend_name, last_name, slot_name
 from draas.model.route import AppRoute, Counters
 
 MAINTENANCE_BITS = 0x01 | 0x02 | 0x04 | 0x20  # srv_admin_state: any way of being in maintenance
@@ -36,7 +36,7 @@ def read_stats(text: str) -> list[Stat]:
             answer_ms=sum(int(row.get(name) or 0) for name in ("qtime", "ctime", "rtime")),
         )
         for row in rows
-        if row.get("svname") and row["pxname"].startswith("app_")
+        if row.get("svname") and row["pxname"].startswith((backend_name(""), last_name("")))
     ]
 
 
@@ -118,7 +118,7 @@ class Sums:
         for pid, stats in seen.items():
             before, now = self._workers.get(pid, {}), {}
             for stat in stats:
-                if stat.server == "BACKEND":
+                if stat.server == "BACKEND" and stat.backend.startswith("app_"):
                     app = stat.backend.removeprefix("app_")
                     now[app] = _grown(before.get(app, NOTHING), stat)
                     self._open[app] = self._open.get(app, 0) + stat.open

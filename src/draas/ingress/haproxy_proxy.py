@@ -13,7 +13,7 @@ from draas.ingress.bisect import acceptable
 from draas.ingress.folder import hasten_all, run, running_pid, start_daemon, stop_daemon, why_refused, write_files
 from draas.ingress.haproxy import MASTER, RUNTIME, Maps, Rendered, maps_of, plan_maps, render
 from draas.ingress.haproxy_answers import Stat, Sums, read_info, read_map, read_old_workers, read_slots, read_stats
-from draas.ingress.haproxy_slots import Slots, backend_name, fill_slots, plan_servers, slot_name
+from draas.ingress.haproxy_slots import Slots, backend_name, fill_slots, last_name, plan_servers, slot_name
 from draas.ingress.proxy import Applied, ProxyTrouble, Seen
 from draas.ingress.serving import Serving
 from draas.lib import log
@@ -144,7 +144,7 @@ class HaproxyProxy:
         for wait_s in (0.02, 0.1, 0.4, None):  # while a worker takes over from another, nobody listens for a moment
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    return await _converse(self._folder, path, command)
+                    return await converse(self._folder, path, command)
             except (OSError, TimeoutError) as error:
                 if wait_s is None or isinstance(error, TimeoutError) or not self.alive:
                     raise ProxyTrouble(f"haproxy does not answer: {error or type(error).__name__}") from None
@@ -207,7 +207,8 @@ class HaproxyProxy:
             AllocationId(slot.endpoint)
             for app in routes
             for number, slot in enumerate(self._slots.get(app, ()))
-            if slot.endpoint and not busy.get((backend_name(app), slot_name(number)))
+            if slot.endpoint
+            and not any(busy.get((backend, slot_name(number))) for backend in (backend_name(app), last_name(app)))
         }
         leaving = {endpoint.id for route in routes.values() for endpoint in route.endpoints if endpoint.draining}
         return Seen(apps={app: self._sums.of(app) for app in routes}, drained=frozenset(drained & leaving))
@@ -221,7 +222,7 @@ class HaproxyProxy:
         return seen
 
 
-async def _converse(folder: Path, path: str, command: str) -> str:
+async def converse(folder: Path, path: str, command: str) -> str:
     """Say one line to the socket `path` under `folder`, however long the folder's own name is; returns the whole answer."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:

@@ -29,6 +29,11 @@ def backend_name(app: str) -> str:
     return f"app_{app}"
 
 
+def last_name(app: str) -> str:
+    """Of the same servers without checks: see haproxy.py."""
+    return f"last_{app}"
+
+
 def slot_name(number: int) -> str:
     return f"s{number + 1}"
 
@@ -61,10 +66,11 @@ def _slot(endpoint: Endpoint | None) -> Slot:
 def plan_servers(before: Mapping[str, Slots], after: Mapping[str, Slots]) -> Iterator[str]:
     """The runtime commands from `before` to `after`, for apps that both have with as many slots. New servers come before others go."""
     changes = [
-        (f"{backend_name(app)}/{slot_name(number)}", old, new)
+        (f"{backend}/{slot_name(number)}", old, new)
         for app, slots in after.items()
         for number, (old, new) in enumerate(zip(before[app], slots, strict=True))
         if old != new
+        for backend in (backend_name(app), last_name(app))
     ]
     for server, old, new in changes:
         if new.address and new.address != old.address:

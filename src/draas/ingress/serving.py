@@ -10,6 +10,7 @@ UNACKNOWLEDGED_MS = 600  # bytes sent to a replica and not acknowledged for so l
 IDLE = "10m"  # nothing in either direction, of a request under way
 TUNNEL = "24h"  # the same, of a WebSocket: TCP keep-alive finds the dead ones
 HELD_FOLDER = "held"  # of the activator's sockets, under the proxy's working folder
+HERE_SOCKET = f"{HELD_FOLDER}/_here.sock"  # listens while the activator does; no app's name has a _
 DEFAULT_CERTIFICATE = "tls/default.pem"
 CHALLENGE_PATH = "/.well-known/acme-challenge/"
 UNKNOWN_PAGE = "<!doctype html><title>Not found</title><h1>No app has this name</h1><p>It may have been removed, or the name is wrong.</p>"

@@ -87,67 +87,89 @@ async def running_controller(config: ServerConfig) -> AsyncIterator[Running]:
     store = SqlStore(config.data_dir, events_kept_s=config.policy.event_retention_s)
     logs = LogFiles(config.data_dir / "logs", config.policy.log_cap_bytes)
     images = _images(config)
-    loop = ControlLoop(store, logs, config.policy)
+    loop = _control_loop(config, store, logs, sealer)
+    hub = _hub(loop, logs)
     collection = _collection(loop, images, config)
     disk = OwnDisk(config.data_dir)
-    loop.sealer = sealer
-    loop.docker_hub = config.docker_hub
-    loop.runtime_without_nodes = config.runtime_without_nodes
-    hub = Hub(logs)
-    loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
     try:
         async with Tasks("controller") as tasks, contextlib.AsyncExitStack() as closing:
             await loop.open()
-            closing.push_async_callback(store.close)
-            closing.push_async_callback(logs.close)
-            closing.push_async_callback(images.blobs.close)
-            closing.push_async_callback(images.manifests.close)
+            for part in (store, logs, images.blobs, images.manifests):
+                closing.push_async_callback(part.close)
             await images.blobs.open()
-            tasks.spawn(loop.run(), "loop")
-            tasks.spawn(hub.write_logs(), "logs")
-            tasks.spawn(_retain(loop, logs), "retention")
+            _spawn_loops(tasks, config, loop, store, hub, logs)
             tasks.spawn(collection.run(), "collection")
             tasks.spawn(_disks(loop, disk).run(), "disks")
-            tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
-            sampling = Sampling(
-                loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now)
-            )
-            tasks.spawn(sampling.run(), "sampling")
-            domains = Domains(loop)
-            tasks.spawn(domains.run(), "domains")
-            if client is not None:
-                from draas.server.loops.renewals import Renewals  # see _acme_client
-
-                tasks.spawn(Renewals(loop, domains, client).run(), "renewals")
+            _spawn_domains(tasks, loop, client)
             admin_key = await first_admin_key(loop, config.admin_key)
             url = _url(config, listening, certificates)
-            app_config = ApiConfig(
-                url=url,
-                version=draas.__version__,
-                is_open=config.is_open,
-                ca_pem=certificates.ca_pem if certificates else "",
-                fingerprint=certificates.fingerprint if certificates else "",
-                apps_domain=config.policy.apps_domain,
-                started_at=clock.now(),
-                acme=config.acme.directory if config.acme is not None else None,
-                docker_hub=config.docker_hub,
-                blobs=config.bucket.url if config.bucket is not None else "files",
-                data_dir=str(config.data_dir),
-            )
-            server = _server(
-                create_app(loop, app_config, _link(loop, hub), images, collection, disk), config, certificates
-            )
+            api = _api_config(config, url, certificates)
+            server = _server(create_app(loop, api, _link(loop, hub), images, collection, disk), config, certificates)
             serving = tasks.spawn(server.serve(sockets=[listening]), "http")
             await _wait_started(server, serving)
             assert tasks.failed is not None
             yield Running(url=url, admin_key=admin_key, certificates=certificates, loop=loop, ended=tasks.failed)
-            server.should_exit = True
-            server.force_exit = True
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({serving}, timeout=5)
+            await _stop(server, serving)
             await tasks.cancel()
     finally:
         listening.close()
+
+
+def _control_loop(config: ServerConfig, store: SqlStore, logs: LogFiles, sealer: Sealer) -> ControlLoop:
+    loop = ControlLoop(store, logs, config.policy)
+    loop.sealer = sealer
+    loop.docker_hub = config.docker_hub
+    loop.runtime_without_nodes = config.runtime_without_nodes
+    return loop
+
+
+def _hub(loop: ControlLoop, logs: LogFiles) -> Hub:
+    hub = Hub(logs)
+    loop.send_orders, loop.send_routes, loop.drop_link = hub.send_orders, hub.send_routes, hub.drop
+    return hub
+
+
+def _spawn_loops(
+    tasks: Tasks, config: ServerConfig, loop: ControlLoop, store: SqlStore, hub: Hub, logs: LogFiles
+) -> None:
+    tasks.spawn(loop.run(), "loop")
+    tasks.spawn(hub.write_logs(), "logs")
+    tasks.spawn(_retain(loop, logs), "retention")
+    tasks.spawn(Keeping(lambda: loop.control.cluster, config.policy, hub).run(), "keeping")
+    sampling = Sampling(loop.history, store, lambda: loop.control.cluster, lambda now: loop.control.apps.samples(now))
+    tasks.spawn(sampling.run(), "sampling")
+
+
+def _spawn_domains(tasks: Tasks, loop: ControlLoop, client: "AcmeClient | None") -> None:
+    domains = Domains(loop)
+    tasks.spawn(domains.run(), "domains")
+    if client is not None:
+        from draas.server.loops.renewals import Renewals  # see _acme_client
+
+        tasks.spawn(Renewals(loop, domains, client).run(), "renewals")
+
+
+def _api_config(config: ServerConfig, url: str, certificates: "Certificates | None") -> ApiConfig:
+    return ApiConfig(
+        url=url,
+        version=draas.__version__,
+        is_open=config.is_open,
+        ca_pem=certificates.ca_pem if certificates else "",
+        fingerprint=certificates.fingerprint if certificates else "",
+        apps_domain=config.policy.apps_domain,
+        started_at=clock.now(),
+        acme=config.acme.directory if config.acme is not None else None,
+        docker_hub=config.docker_hub,
+        blobs=config.bucket.url if config.bucket is not None else "files",
+        data_dir=str(config.data_dir),
+    )
+
+
+async def _stop(server: uvicorn.Server, serving: "asyncio.Task[object]") -> None:
+    server.should_exit = True
+    server.force_exit = True
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait({serving}, timeout=5)
 
 
 def _images(config: ServerConfig) -> Images:

@@ -60,7 +60,8 @@ def test_a_route_adds_only_its_own_lines(route: AppRoute) -> None:
     text = files[haproxy.CONFIG]
     lines = text[text.index("\nbackend app_") :].split("\n")
     known = re.compile(
-        r"|backend (app|held)_\S+|  (balance \S+|option httpchk|http-check send meth GET uri \S+ ver HTTP/1.1 hdr Host \S+|server .*)"
+        r"|(backend (app|held)|listen last)_\S+"
+        r"|  (bind unix@run/last_[a-z0-9-]+\.sock mode 600|retries \d+|retry-on conn-failure|option allbackups|balance \S+|option httpchk|http-check send meth GET uri \S+ ver HTTP/1.1 hdr Host \S+|server .*)"
     )
     assert all(known.fullmatch(line) for line in lines)
     assert all(len(line.split(" ")) == 2 for line in files[haproxy.ROUTES].splitlines())

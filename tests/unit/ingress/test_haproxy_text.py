@@ -41,7 +41,17 @@ def test_a_backend() -> None:
         "  server s2 10.0.0.2:8080 weight 0\n"
         "  server s3 127.0.0.1:1 disabled\n"
         "  server s4 127.0.0.1:1 disabled\n"
-        "  server activator unix@held/shop.sock backup no-check pool-max-conn 0\n"
+        "  server last unix@run/last_shop.sock backup no-check pool-max-conn 0\n"
+        "listen last_shop\n"
+        "  bind unix@run/last_shop.sock mode 600\n"
+        "  retries 10\n"
+        "  retry-on conn-failure\n"
+        "  option allbackups\n"
+        "  server activator unix@held/shop.sock addr unix@held/_here.sock inter 10s fall 1 pool-max-conn 0\n"
+        "  server s1 10.0.0.1:8080 weight 100 backup no-check\n"
+        "  server s2 10.0.0.2:8080 weight 0 backup no-check\n"
+        "  server s3 127.0.0.1:1 disabled backup no-check\n"
+        "  server s4 127.0.0.1:1 disabled backup no-check\n"
         "backend held_shop\n"
         "  server activator unix@held/shop.sock no-check pool-max-conn 0\n"
         "\n"
@@ -87,13 +97,16 @@ def test_shares_ask_for_turns() -> None:
 def test_servers_come_before_others_go() -> None:
     before = fill_slots((), replace(SHOP, endpoints=(endpoint("r1"), endpoint("r2"))))
     after = fill_slots(before, replace(SHOP, endpoints=(endpoint("r2", draining=True), endpoint("r3"))))
-    assert list(plan_servers({"shop": before}, {"shop": after})) == [
+    commands = list(plan_servers({"shop": before}, {"shop": after}))
+    assert [command for command in commands if "app_shop" in command] == [
         "set server app_shop/s2 weight 0",
         "set server app_shop/s3 addr 10.0.0.3 port 8080",
         "set server app_shop/s3 weight 100",
         "set server app_shop/s3 state ready",
         "set server app_shop/s1 state maint",
     ]
+    last = [command.replace("last_shop", "app_shop") for command in commands if "last_shop" in command]
+    assert last == [command for command in commands if "app_shop" in command], "the way of last resort knows them, too"
 
 
 def test_maps_change_by_what_differs() -> None:

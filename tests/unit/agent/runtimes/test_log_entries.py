@@ -138,9 +138,11 @@ def test_a_torn_entry_is_told_and_nothing_else_lost(
     first = Entry(Stream.STDOUT, NOW_NS, b"first", True)
     whole = file_of([torn])
     piece = whole[: 1 + at % (len(whole) - 1)]
-    file = file_of([first, *before]) + piece + b"".join(file_of([one]) for one in after)
-    records = read(cut(file, cuts))
-    assert data_of(records) == text_of([first, *before]) + DAMAGE_NOTICE + text_of(after)
+    rest = b"".join(file_of([one]) for one in after)
+    # The size of the next may look like the second one that is missing: then all of the line was there, and is read.
+    seen = [torn] if (piece + rest).startswith(whole) else []
+    records = read(cut(file_of([first, *before]) + piece + rest, cuts))
+    assert data_of(records) == text_of([first, *before, *seen]) + DAMAGE_NOTICE + text_of(after)
     assert [record.data for record in records if record.stream == Stream.NOTICE] == [DAMAGE_NOTICE]
 
 

@@ -126,6 +126,7 @@ function Plot(props: PlotProps) {
   const plot = useRef<uPlot | null>(null);
   const now = useRef(props);
   now.current = props;
+  const picked = useRef<number | null>(null); // the time that the keys have gone to
   const [placed, setPlaced] = useState<Placed[]>([]);
   const scheme = useComputedColorScheme('light');
   const colours = series.map(({ colour = 'first' }) => colour).join(' ');
@@ -191,16 +192,22 @@ function Plot(props: PlotProps) {
     };
   }, [most, scheme, colours]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the range is read when it is drawn; it has to be drawn again
-  useEffect(() => plot.current?.setData(data), [data, range, marks]);
-
   const go = (to: number) => {
     const drawn = plot.current;
     const time = steps.times[to];
     if (drawn === null || time === undefined) return;
+    picked.current = time;
     drawn.setCursor({ left: drawn.valToPos(time, 'x'), top: 0 });
     onAt(to);
   };
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the range is read when it is drawn; it has to be drawn again
+  useEffect(() => {
+    plot.current?.setData(data);
+    // uPlot moves its scales in a microtask of its own: after it the step stays where it is while time goes on.
+    if (picked.current !== null) queueMicrotask(() => go(steps.times.indexOf(picked.current ?? Number.NaN)));
+  }, [data, range, marks]);
+
   const onKeyDown = (event: KeyboardEvent) => {
     const last = steps.times.length - 1;
     const from = at ?? last + 1;
@@ -218,6 +225,7 @@ function Plot(props: PlotProps) {
     }
   };
   const leave = () => {
+    picked.current = null;
     plot.current?.setCursor({ left: -10, top: -10 });
     onAt(null);
   };
@@ -237,6 +245,9 @@ function Plot(props: PlotProps) {
         aria-valuetext={`${momentText(steps.times[at ?? last] ?? props.now, props.stepS)}: ${props.text}`}
         onKeyDown={onKeyDown}
         onBlur={leave}
+        onPointerMove={() => {
+          picked.current = null;
+        }}
       />
       {placed.map((mark) => (
         <button

@@ -14,7 +14,7 @@ from draas.wire.records import Stream
 
 MAX_ENTRY_BYTES = 1_000_000  # the engine itself reads no larger ones
 DAMAGE_NOTICE = b"output is missing here: the engine was killed, or had no room on its disk, while it wrote it\n"
-_SIZES = 8  # in front and behind
+_SIZE, _SIZES = 4, 8  # one, and both: in front and behind
 _LEAST_BYTES = 18  # source and time, of an empty line
 _LEAST_NS = 1 << 56  # the year 1972: times have 9 bytes from then on, until 2262
 _STREAMS = {b"stdout": Stream.STDOUT, b"stderr": Stream.STDERR}
@@ -52,7 +52,8 @@ class LogEntries:
 
     def __init__(self, items: LogItems) -> None:
         self._items = items
-        self._rest = b""
+        self._rest = b""  # with the last of what was read, as far as _SIZE bytes: see _read
+        self._at = 0
         self._any = False
         self._damaged = False
         self._at_ms = 0
@@ -67,16 +68,18 @@ class LogEntries:
 
     def _read(self, buffer: bytes, *, final: bool) -> list[bytes]:
         runs: list[Run] = []
-        at = 0
+        at = self._at
         while True:
             at = self._run_on(buffer, at, runs)
             if at == len(buffer) or not (final or _is_damaged(buffer, at)):
                 break
             if not self._any:
                 raise UnknownFormat
+            # An entry without its second size may have been taken for whole, by the first size of the next one: that one begins further in front.
+            at = _next_head(buffer, at + 1, final=final) if self._damaged else at - _SIZE
             self._damaged = True
-            at = _next_head(buffer, at + 1, final=final)
-        self._rest = buffer[at:]
+        self._at = min(at, _SIZE)
+        self._rest = buffer[at - self._at :]
         if final and self._damaged:
             self._tell_damage(runs)
         return self._items.pack(runs)
