@@ -5,6 +5,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from draas.server.registry.images import Images
 from draas.server.registry.manifest import IMAGES, INDEXES
 from draas.server.services.images import ImageCare
 from draas.server.services.own_disk import OwnDisk
+from draas.store.blobs import PIECE_BYTES
 from draas.testing.api import Served, serve_api
 
 OCI, OCI_INDEX = IMAGES[0], INDEXES[0]
+LARGE = os.urandom(3 * PIECE_BYTES + 17)  # of several pieces, the last one short
 
 
 def digest_of(content: bytes) -> str:

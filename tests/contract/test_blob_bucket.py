@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from collection_world import DAY, World, age
 from image_stores import images_in
-from registry_client import OCI, RegistryClient, basic, digest_of, image_manifest, registry
-from test_registry import LARGE, docker_archive, skopeo
+from registry_client import LARGE, OCI, RegistryClient, basic, digest_of, image_manifest, registry
+from skopeo_program import docker_archive, skopeo
 
 from draas.model.bucket import Bucket
 from draas.model.errors import Invalid

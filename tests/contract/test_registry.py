@@ -1,15 +1,13 @@
 """The OCI distribution API, each test named after the section of specification 1.1 that it holds us to: support, access, names, pulling."""
 
 import json
-import os
 
 import pytest
-from registry_client import RegistryClient, basic, digest_of
+from registry_client import LARGE, RegistryClient, basic, digest_of
 
 from draas.store.blobs import PIECE_BYTES
 from draas.testing.api import put_key
 
-LARGE = os.urandom(3 * PIECE_BYTES + 17)
 UNKNOWN = digest_of(b"never pushed")
 
 

@@ -1,16 +1,13 @@
 """The OCI distribution API: manifests, listing and deleting, each test named after the section of specification 1.1 that it holds us to."""
 
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from registry_client import OCI, OCI_INDEX, RegistryClient, digest_of, image_manifest, registry
+from registry_client import LARGE, OCI, OCI_INDEX, RegistryClient, digest_of, image_manifest, registry
 
 from draas.server.registry.manifest import MAX_BYTES
-from draas.store.blobs import PIECE_BYTES
 
-LARGE = os.urandom(3 * PIECE_BYTES + 17)
 UNKNOWN = digest_of(b"never pushed")
 
 

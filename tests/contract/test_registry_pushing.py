@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from registry_client import OCI, RegistryClient, digest_of, image_manifest, registry
+from registry_client import LARGE, OCI, RegistryClient, digest_of, image_manifest, registry
 
 from draas.model.bucket import Bucket
 from draas.model.errors import Conflict
@@ -17,7 +17,6 @@ from draas.server.api import pieces
 from draas.store.blobs import PIECE_BYTES, UploadId
 from draas.testing.waiting import until
 
-LARGE = os.urandom(3 * PIECE_BYTES + 17)
 UNKNOWN = digest_of(b"never pushed")
 WEB = Repository("p/web")
 
