@@ -47,6 +47,7 @@ MACHINES = (
     ("procps", "ps"),
 )
 REGISTRY = ("docker-registry", "docker-registry")
+DISKS = ("e2fsprogs", "mkfs.ext4")
 NAMES = (("dnsmasq-base", "dnsmasq"), ("pebble", "pebble"))
 # Its plugin costs every start of pytest 1.5 s of CPU; only the suites over the real API use it.
 PLAIN = ("-p", "no:schemathesis")
@@ -63,7 +64,16 @@ PARTS = (
     Part(
         name="contract",
         what="one suite over each fake and the real thing",
-        packages=(*ENGINE, *PROXIES, *NAMES, ("procps", "ps"), ("bubblewrap", "bwrap"), ("skopeo", "skopeo"), REGISTRY),
+        packages=(
+            *ENGINE,
+            *PROXIES,
+            *NAMES,
+            ("procps", "ps"),
+            ("bubblewrap", "bwrap"),
+            ("skopeo", "skopeo"),
+            REGISTRY,
+            DISKS,
+        ),
         # They wait more than they compute: for engines, processes, sockets.
         arguments=("-n", "3", *SHARED_OUT),
         engine=True,
