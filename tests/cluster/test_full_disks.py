@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,7 @@ def test_the_controllers_disk_is_nearly_full(rack: Rack) -> None:
         leave = found.f_blocks * found.f_frsize * 4 // 100
         ballast.write_bytes(bytes(found.f_bavail * found.f_frsize - leave))
         told = wait_for(lambda: refusal_of_a_batch(controller), bool, "the controller refuses a batch")
-        assert "96 % full" in told
+        assert re.search(r"is 9[67] % full", told), told  # its own database grows meanwhile
         assert "draas images prune" in told
         assert controller.call(lambda client: client.nodes())["warnings"]
         kinds = wait_for(lambda: disk_events(controller), lambda kinds: "disk.full" in kinds, "the event")
