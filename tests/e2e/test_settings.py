@@ -196,6 +196,7 @@ def test_a_login_to_a_registry_is_added_replaced_and_removed(open_page: Open, cl
     assert [
         (one["host"], one["username"], one["project"]) for one in cloud.call("GET", "/api/registries")["items"]
     ] == [("registry.example:5000", "grace", "red")]
+    expect(page.get_by_role("dialog")).to_have_count(0)  # it fades out with what was typed
     assert "hush-hush" not in page.content()
     page.get_by_role("button", name="registry.example:5000").click()
     dialog = page.get_by_role("dialog")
