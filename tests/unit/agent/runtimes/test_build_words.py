@@ -20,6 +20,7 @@ from draas.agent.runtimes.build.group_settings import (
     leave_a_core,
     parse_cpus,
     render_settings,
+    without_needless_quota,
 )
 from draas.agent.runtimes.build.log_text import Lines, Masks, clean, is_noise
 from draas.agent.runtimes.build.order import Engine, Order, Result, read_result, take_order, write_order, write_result
@@ -87,6 +88,14 @@ def test_limits_of_builds_are_those_of_all_together() -> None:
 def test_a_core_is_left_to_what_runs_beside_builds(asked: int, cores: int, left: int) -> None:
     limits = Limits(memory_bytes=100, cpu_millis=asked, pids_max=10)
     assert leave_a_core(limits, cores) == Limits(memory_bytes=100, cpu_millis=left, pids_max=10)
+
+
+@pytest.mark.parametrize(
+    ("asked", "cores", "left"), [(1000, 1, 0), (999, 1, 999), (3000, 2, 0), (1000, 3, 1000), (0, 1, 0)]
+)
+def test_a_quota_that_the_cpus_grant_anyway_is_left_out(asked: int, cores: int, left: int) -> None:
+    limits = Limits(memory_bytes=100, cpu_millis=asked, pids_max=10)
+    assert without_needless_quota(limits, cores) == Limits(memory_bytes=100, cpu_millis=left, pids_max=10)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 64])

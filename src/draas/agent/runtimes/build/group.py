@@ -20,6 +20,7 @@ from draas.agent.runtimes.build.group_settings import (
     leave_a_core,
     parse_cpus,
     render_settings,
+    without_needless_quota,
 )
 from draas.agent.runtimes.process.cgroup_files import Limits, Setting, parse_mounts, parse_value
 
@@ -89,8 +90,12 @@ class BuildGroup:
         if not self._shares.is_dir():
             return
         with _locked(self._shares / LOCK):
-            total = leave_a_core(add_limits(list(_running(self._shares))), len(self.usable_cpus()))
-            for setting in render_settings(total, self.version, kept_off=self._keep_off(total)):
+            usable = self.usable_cpus()
+            total = leave_a_core(add_limits(list(_running(self._shares))), len(usable))
+            kept_off = self._keep_off(total)
+            if kept_off:
+                total = without_needless_quota(total, len(cpus_for_builds(usable)))
+            for setting in render_settings(total, self.version, kept_off=kept_off):
                 self.write(setting)
 
     def _keep_off(self, total: Limits) -> bool:

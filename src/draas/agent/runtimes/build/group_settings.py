@@ -68,6 +68,14 @@ def cpus_for_builds(cpus: Collection[int]) -> frozenset[int]:
     return frozenset(sorted(cpus)[1:] or cpus)
 
 
+def without_needless_quota(limits: Limits, cores: int) -> Limits:
+    """`limits` of a group that is held to `cores` CPUs, without a quota that allows as much. Pure.
+
+    A quota stops a step in the middle of its period and lets it all loose at the next one's begin, for which the ingress then waits.
+    """
+    return replace(limits, cpu_millis=0) if limits.cpu_millis >= cores * 1000 else limits
+
+
 def leave_a_core(limits: Limits, cores: int) -> Limits:
     """`limits`, but that one of the machine's cores is left to what runs on it. Pure. A machine with one core has none to leave."""
     most = (cores - 1) * 1000
