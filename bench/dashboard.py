@@ -167,7 +167,7 @@ def submit_evenly(
             due = began + number / rate
             if due > began + seconds:
                 return
-            time.sleep(max(0.0, due - time.monotonic()))
+            time.sleep(max(0.0, due - time.monotonic()))  # the pace that is asked for
             name = f"{prefix}{number}-"
             body = {
                 "command": "true",

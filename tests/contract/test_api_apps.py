@@ -567,7 +567,7 @@ async def test_a_search_goes_on_with_what_is_around(served: Served) -> None:
     await write(served, 1, b"hay 1\nneedle 2\n", 10)
     found, last = [], ""
     async with asyncio.timeout(30):
-        async for _, last, line in events_of(served, "/api/apps/shop/logs?grep=needle&context=2&follow=true&tail=9"):  # noqa: B007
+        async for _, last, line in events_of(served, "/api/apps/shop/logs?grep=needle&context=2&follow=true&tail=9"):  # noqa: B007 - read after the loop
             found.append((line["number"], line["line"], line["match"]))
             if len(found) == 2:
                 await write(served, 1, b"hay 3\nhay 4\nhay 5\nhay 6\nhay 7\nneedle 8\nhay 9\n", 20)

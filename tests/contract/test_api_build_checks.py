@@ -46,7 +46,7 @@ async def test_a_source_is_recognised_by_names_and_a_few_texts(images: RegistryC
     nothing = await detected(images, files=["notes.txt"])
     assert (nothing["kind"], nothing["dockerfile"]) == ("", "")
     assert "add a Dockerfile" in str(nothing["refusal"])
-    assert "go.mod (Go)" in nothing["looked_for"]  # type: ignore[operator]
+    assert "go.mod (Go)" in nothing["looked_for"]  # type: ignore[operator]  # an answer in JSON
     broken = await detected(images, files=["package.json"], texts={"package.json": "{"})
     assert "is not valid JSON" in str(broken["refusal"])
 

@@ -147,7 +147,7 @@ async def test_keys_on_the_command_line(served: Served, draas: Draas) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "deployer", "admin"])
 async def test_a_link_has_the_rights_of_whoever_made_it(served: Served, role: str) -> None:
-    async with Client(served.settings(role)) as client:  # type: ignore[arg-type]
+    async with Client(served.settings(role)) as client:  # type: ignore[arg-type]  # a parameter of the test, one of the roles
         made = await client.make_sign_in_link()
     assert made["token"] is not None
     assert made["url"].endswith(f"/sign-in#token={made['token']}")

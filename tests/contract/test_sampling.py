@@ -39,7 +39,7 @@ class Place:
     requests_per_s: float = 1.0
 
     def store(self) -> Store:
-        given = lambda: self.now  # noqa: E731
+        given = lambda: self.now  # noqa: E731 - the clock of either store
         return MemoryStore(self.medium, now=given) if self.medium is not None else SqlStore(self.folder, now=given)
 
 

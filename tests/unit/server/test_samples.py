@@ -110,7 +110,7 @@ def test_what_was_before_a_restart_comes_before_what_is_measured() -> None:
 
 def test_a_network_that_is_not_measured_is_not_known() -> None:
     history = History()
-    history.note_load("n-1", Load(cpu_percent=5.0, sent_bytes_per_s=7.0), NOW)  # type: ignore[arg-type]
+    history.note_load("n-1", Load(cpu_percent=5.0, sent_bytes_per_s=7.0), NOW)  # type: ignore[arg-type]  # the name alone
     sample = NodeSample(*history.points("n-1", 0)[0].values)
     assert (sample.cpu_percent, sample.sent_bytes_per_s) == (5.0, 7.0)
     assert isnan(sample.received_bytes_per_s)
