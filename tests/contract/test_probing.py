@@ -110,3 +110,15 @@ async def test_once_replicas_are_reached_directly_a_proxy_has_no_say() -> None:
         host, inside = NOWHERE
         door = Door(host=host, port=inside, published=("127.0.0.1", port))
         assert not (await probed(door, TCP, Way(direct=True))).passed
+
+
+async def test_whoever_answers_at_an_address_in_another_network_is_not_the_replica() -> None:
+    """A rootless engine's container beyond a router that accepts every connection. Here that is a listener on an address of this machine."""
+    async with listening(says_nothing) as stranger, listening(says(b"")) as refusing:
+        beyond = Door(host="127.0.0.1", port=stranger, published=("127.0.0.1", refusing), subnet="10.255.0.2/16")
+        way = Way()
+        refused = Outcome(False, "nothing listens on port 80: the app listens on no port at all, or does not yet")
+        assert await probed(beyond, TCP, way) == refused
+        assert way.direct is False
+        beside = Door(host="127.0.0.1", port=stranger, published=("127.0.0.1", refusing), subnet="127.0.0.2/8")
+        assert await probed(beside, TCP, Way()) == Outcome(True)

@@ -1,15 +1,16 @@
 """Screenshots of every page, wide and narrow, light and dark: `python tests/e2e/screenshots.py [FOLDER [PAGE…]]`. For looking at.
 
-PAGE is the beginning of a picture's name, such as `app`. Apps and builds are there where a Docker Engine answers.
+PAGE is the beginning of a picture's name, such as `app`. Apps and builds are there for root, who can start an engine for them.
 """
 
 import io
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cloud import ADMIN_KEY, Cloud
@@ -17,10 +18,10 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from push import push_image
 
 from draas.testing.certificates import TestAuthority
+from draas.testing.engine import PrivateEngine
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
-ENGINE = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
 IMAGE = "draas/busybox:latest"
 
 
@@ -69,9 +70,19 @@ def fill_settings(cloud: Cloud) -> None:
         cloud.call("PUT", f"/api/certificates/{host}", {"chain": chain, "key": key})
 
 
-def has_engine() -> bool:
-    words = ["docker", "-H", ENGINE, "version"]
-    return subprocess.run(words, capture_output=True, timeout=20, check=False).returncode == 0
+@contextmanager
+def engine_for(folder: Path) -> Iterator[str | None]:
+    """The address of an engine of our own; within the block everything starts in its network, where containers can be reached. None without root."""
+    if os.geteuid() != 0:
+        yield None
+        return
+    engine = PrivateEngine(folder)
+    try:
+        engine.start()
+        with engine.inside():
+            yield engine.url
+    finally:
+        engine.close()
 
 
 def fill_apps(cloud: Cloud) -> dict[str, str]:
@@ -178,12 +189,12 @@ def shoot(browser: Browser, cloud: Cloud, shown: dict[str, str], folder: Path) -
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "screenshots")
     wanted = tuple(sys.argv[2:]) or ("",)
-    engine = ENGINE if has_engine() else None
     folder.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with (
         tempfile.TemporaryDirectory() as home,
+        engine_for(Path(home)) as engine,
         Cloud(Path(home), port, engine) as cloud,
         sync_playwright() as playwright,
     ):
@@ -192,8 +203,6 @@ def main() -> None:
         shown = pages(fill(cloud)) | (app_pages(fill_apps(cloud)) if engine else {})
         shoot(browser, cloud, {name: path for name, path in shown.items() if name.startswith(wanted)}, folder)
         browser.close()
-        if engine:
-            cloud.remove_apps()
 
 
 if __name__ == "__main__":

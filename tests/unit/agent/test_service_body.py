@@ -13,6 +13,7 @@ from draas.agent.runtimes.runtime import Door
 from draas.testing.builders import a_service, an_assignment
 
 AROUND = Surroundings(owner="n-1", image="nginx@sha256:1", network="bridge", init=True, host_ip="10.0.0.5")
+SUBNET = "172.17.0.3/16"
 DIGEST = "sha256:" + "ab" * 32
 
 
@@ -54,7 +55,7 @@ def running(**binding: str) -> dict[str, Any]:
         "Config": {"Labels": {"draas.port": "80"}},
         "NetworkSettings": {
             "Ports": {"80/tcp": [binding] if binding else None},
-            "Networks": {"bridge": {"IPAddress": "172.17.0.3"}},
+            "Networks": {"bridge": {"IPAddress": "172.17.0.3", "IPPrefixLen": 16}},
         },
     }
 
@@ -66,19 +67,21 @@ def running(**binding: str) -> dict[str, Any]:
             running(HostIp="10.0.0.5", HostPort="32768"),
             "10.0.0.5",
             None,
-            Door(endpoint="10.0.0.5:32768", host="172.17.0.3", port=80, published=("10.0.0.5", 32768)),
+            Door(endpoint="10.0.0.5:32768", host="172.17.0.3", port=80, published=("10.0.0.5", 32768), subnet=SUBNET),
         ),
         (
             running(HostIp="0.0.0.0", HostPort="32768"),
             "203.0.113.7",  # behind NAT: others come by this address, the agent by its own
             None,
-            Door(endpoint="203.0.113.7:32768", host="172.17.0.3", port=80, published=("127.0.0.1", 32768)),
+            Door(
+                endpoint="203.0.113.7:32768", host="172.17.0.3", port=80, published=("127.0.0.1", 32768), subnet=SUBNET
+            ),
         ),
         (
             running(HostIp="::1", HostPort="32768"),
             "fd00::1",
             None,
-            Door(endpoint="[fd00::1]:32768", host="172.17.0.3", port=80, published=("::1", 32768)),
+            Door(endpoint="[fd00::1]:32768", host="172.17.0.3", port=80, published=("::1", 32768), subnet=SUBNET),
         ),
         (
             running(HostIp="0.0.0.0", HostPort="32768"),
@@ -86,7 +89,7 @@ def running(**binding: str) -> dict[str, Any]:
             "engine.lan",
             Door(endpoint="10.0.0.5:32768", host="engine.lan", port=32768, proxied=True),
         ),
-        (running(), "10.0.0.5", None, Door(host="172.17.0.3", port=80)),
+        (running(), "10.0.0.5", None, Door(host="172.17.0.3", port=80, subnet=SUBNET)),
     ],
 )
 def test_doors(info: dict[str, Any], advertised: str, engine_host: str | None, door: Door) -> None:

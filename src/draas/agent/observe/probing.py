@@ -1,6 +1,8 @@
 """Probing a replica once, by the means that its app chose."""
 
 import asyncio
+import ipaddress
+import socket
 from dataclasses import dataclass
 
 from draas.agent.core.health import Outcome, explain_refused
@@ -12,12 +14,13 @@ from draas.wire.link import Service
 LEAST_TIMEOUT_S = 0.05
 PROXY_S = 0.3  # within this a proxy that accepted has been refused by the replica behind it, and hangs up
 DETAIL_CHARS = 200
+NOT_PUBLISHED = "its port is not published: is the engine's network in order?"
 FROZEN = "it is paused: nothing in it goes on (docker unpause, or redeploy)"
 
 
 @dataclass(slots=True)
 class Way:
-    """Which way replicas are reached on this node: their own addresses, once one of them has answered there."""
+    """Which way replicas are reached on this node: their own addresses, once one of them has answered there, never where those are routed elsewhere."""
 
     direct: bool | None = None
 
@@ -41,8 +44,12 @@ async def probe_replica(runtime: Runtime, id: AllocationId, service: Service, do
 async def _probe_port(door: Door, probe: Probe, way: Way) -> Outcome | None:
     """None: refused. A node whose replicas cannot be reached at their own addresses is probed through its published ports."""
     if not door.host:
-        return Outcome(False, "its port is not published: is the engine's network in order?")
-    if way.direct is False and door.published is not None:
+        return Outcome(False, NOT_PUBLISHED)
+    if way.direct is None and not _is_beside(door):
+        way.direct = False
+    if way.direct is False:
+        if door.published is None:
+            return Outcome(False, NOT_PUBLISHED)
         return await _ask(*door.published, probe, proxied=True)
     try:
         outcome = await _ask(door.host, door.port, probe, proxied=door.proxied, unreachable_raises=way.direct is None)
@@ -55,6 +62,22 @@ async def _probe_port(door: Door, probe: Probe, way: Way) -> Outcome | None:
         return through
     way.direct = True
     return outcome
+
+
+def _is_beside(door: Door) -> bool:
+    """Whether this machine has an address in the replica's network, or none is known.
+
+    The containers of a rootless engine have addresses that this machine sends to its router; what answers there can be anybody, such as a
+    proxy that accepts every connection, and must not be taken for the replica.
+    """
+    if not door.subnet:
+        return True
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect((door.host, door.port))  # sends nothing: the kernel chooses the address that would be used
+        except OSError:
+            return False
+        return ipaddress.ip_address(asking.getsockname()[0]) in ipaddress.ip_interface(door.subnet).network
 
 
 class _Unreachable(Exception):

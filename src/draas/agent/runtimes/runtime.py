@@ -51,6 +51,7 @@ class Door:
 
     `endpoint` is for other machines ("host:port"), `host` and `port` for this agent. `proxied`: whoever answers there accepts every connection,
     so that accepting alone says nothing. `published` is another way in for this agent, always proxied, where `host` cannot be reached.
+    `subnet` ("172.17.0.2/16"): the network that `host` is in. What answers there is the replica only for who has an address in it, too.
     """
 
     endpoint: str = ""
@@ -58,6 +59,7 @@ class Door:
     port: int = 0
     proxied: bool = False
     published: tuple[str, int] | None = None
+    subnet: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

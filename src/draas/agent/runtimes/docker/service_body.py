@@ -56,15 +56,17 @@ def door_of(info: dict[str, Any], advertised: str, engine_host: str | None) -> D
         return Door()
     network = info["NetworkSettings"]
     bindings = (network.get("Ports") or {}).get(f"{port}/tcp") or ()
-    inside = next((one["IPAddress"] for one in (network.get("Networks") or {}).values() if one.get("IPAddress")), "")
+    joined: dict[str, Any] = next((one for one in (network.get("Networks") or {}).values() if one.get("IPAddress")), {})
+    inside = joined.get("IPAddress", "")
+    subnet = f"{inside}/{joined['IPPrefixLen']}" if joined else ""
     if not bindings:
-        return Door(host=inside, port=int(port)) if engine_host is None else Door()
+        return Door(host=inside, port=int(port), subnet=subnet) if engine_host is None else Door()
     host_ip, host_port = bindings[0]["HostIp"], int(bindings[0]["HostPort"])
     endpoint = f"{_bracketed(advertised)}:{host_port}"
     if engine_host is not None:
         return Door(endpoint=endpoint, host=engine_host, port=host_port, proxied=True)
     published = (LOOPBACK if host_ip in (ANYWHERE, "") else host_ip, host_port)
-    return Door(endpoint=endpoint, host=inside, port=int(port), published=published)
+    return Door(endpoint=endpoint, host=inside, port=int(port), published=published, subnet=subnet)
 
 
 def _bracketed(host: str) -> str:
