@@ -51,6 +51,20 @@ def test_the_overview_tells_the_truth(open_page: Open, cloud: Cloud) -> None:
     expect(page.locator("main .sentence")).to_contain_text("no job running")
 
 
+def test_a_job_that_fits_no_machine_is_named_with_its_remedy_until_it_is_gone(open_page: Open, cloud: Cloud) -> None:
+    page = open_page("/dashboard")
+    live(page)
+    id = cloud.submit("true", name="too-big", resources={"cpu_cores": 500, "memory_mb": 64})
+    told = page.locator("main .sentence")
+    expect(told).to_have_text(re.compile(r"^Job too-big fits no machine"))
+    expect(told).to_have_attribute("data-tone", "bad")
+    expect(page.get_by_text("needs 500 cores")).to_be_visible()
+    page.get_by_role("main").get_by_role("link", name="Job too-big fits no machine.").press("Enter")
+    expect(page).to_have_url(re.compile(f"/dashboard/jobs/{id}$"))
+    cloud.call("POST", f"/api/jobs/{id}/cancel")
+    expect(page.locator("header .sentence")).to_have_text(re.compile("all healthy"))
+
+
 def test_a_job_by_mouse(open_page: Open, cloud: Cloud) -> None:
     page = open_page("/dashboard/jobs")
     page.get_by_role("link", name="Submit a job").click()

@@ -12,9 +12,7 @@
   ask('/api/session');
   // All at once: on a slow CPU the answer to one is not seen before the scripts have run.
   if (document.querySelector('meta[name="draas-session"]').content === 'sent') {
-    for (const noun of ['nodes', 'apps']) ask(`/api/${noun}`);
-    for (const state of ['waiting', 'queued', 'running', 'failed', 'succeeded'])
-      ask(`/api/jobs?state=${state}&limit=1`);
+    for (const noun of ['nodes', 'apps', 'status']) ask(`/api/${noun}`);
   }
 
   // The colour scheme that was chosen here before, so that no page flashes.

@@ -9,7 +9,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { whenSignedOut } from './api/client';
 import { asProblem } from './api/problem';
-import { appsQuery, jobCountsQuery, keys, nodesQuery, sessionQuery } from './api/queries';
+import { appsQuery, keys, nodesQuery, sessionQuery, statusQuery } from './api/queries';
 import { makeRouter } from './router';
 import { theme } from './theme';
 import { Toasts } from './ui/toasts';
@@ -46,7 +46,7 @@ async function readFirst(): Promise<void> {
   await Promise.all([
     client.prefetchQuery(nodesQuery),
     client.prefetchQuery(appsQuery),
-    client.prefetchQuery(jobCountsQuery),
+    client.prefetchQuery(statusQuery),
   ]);
 }
 

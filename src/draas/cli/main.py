@@ -19,6 +19,7 @@ COMMANDS = {
     "apply": Lazy("draas.cli.plan:apply", "Make apps as draas.yaml says."),
     "logs": Lazy("draas.cli.logs:logs", "The output of an app or a job."),
     "explain": Lazy("draas.cli.explain:explain", "Why an app or a job is as it is, and runs where it runs."),
+    "status": Lazy("draas.cli.status:status", "How the cluster is, the gravest problem first."),
     "nodes": Lazy("draas.cli.nodes:nodes", "Machines: list, show, drain, ready, label, rm, token."),
     "keys": Lazy("draas.cli.keys:keys", "Keys: list, make, rotate, revoke."),
     "certs": Lazy("draas.cli.certs:certs", "Certificates: list, add, rm."),

@@ -35,6 +35,7 @@ from draas.wire.views import (
     RegistryList,
     RegistryView,
     SignInLinkView,
+    StatusView,
 )
 
 
@@ -209,6 +210,10 @@ class Client(AppCalls, ImageCalls):
     async def make_sign_in_link(self) -> SignInLinkView:
         """A link that signs a browser in once, with this client's key."""
         return cast(SignInLinkView, await self.transport.call("POST", "/api/sign-in-links"))
+
+    async def status(self) -> StatusView:
+        """How the cluster is, in one sentence."""
+        return cast(StatusView, await self.transport.call("GET", "/api/status"))
 
     async def about(self) -> AboutView:
         """What the controller is and how it is set up."""

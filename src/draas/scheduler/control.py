@@ -23,6 +23,7 @@ from draas.model.policy import Policy
 from draas.scheduler import explain, jobs, nodes
 from draas.scheduler.app_control import AppControl
 from draas.scheduler.fleet import Fleet
+from draas.scheduler.misfits import Misfits, find_misfits
 from draas.scheduler.place import plan_round
 from draas.scheduler.queue import Queue
 from draas.wire.link import Assign, Assignment, BuildOrder
@@ -109,6 +110,11 @@ class Control:
     def explain(self, job: Job, now: float) -> Explanation:
         """Why `job` is where it is."""
         return explain.explain(self.fleet, self.queue, job, now, self.cluster.nodes.values(), self.held)
+
+    def misfits(self, project: str | None, now: float) -> Misfits | None:
+        """Queued jobs that no machine could take."""
+        self.queue.wake(now)
+        return find_misfits(self.fleet, self.queue, self.cluster.jobs, project)
 
     def explain_app(self, app: App, now: float) -> Explanation:
         """Why `app` is as it is."""

@@ -58,10 +58,13 @@ def warnings_of(disk: Disk, *, is_controller: bool = False) -> list[str]:
     if level is DiskLevel.ROOMY:
         return []
     percent = f"{disk.share * 100:.0f} %"
+    effect, remedy = effect_of(is_controller=is_controller)
+    return [f"its disk is {percent} full ({effect}): {remedy}"]
+
+
+def effect_of(*, is_controller: bool) -> tuple[str, str]:
+    """What a full disk keeps from being done, and what to do about it."""
+    share = f"from {DISK_FULL_SHARE * 100:.0f} % on"
     if is_controller:
-        refused = f"from {DISK_FULL_SHARE * 100:.0f} % on nothing is uploaded"
-        remedy = "draas images prune, or free some"
-    else:
-        refused = f"from {DISK_FULL_SHARE * 100:.0f} % on it gets no new work"
-        remedy = "unneeded images go by themselves; remove other files there"
-    return [f"its disk is {percent} full ({refused}): {remedy}"]
+        return f"{share} nothing is uploaded", "draas images prune, or free some"
+    return f"{share} it gets no new work", "unneeded images go by themselves; remove other files there"

@@ -48,6 +48,7 @@ ROUTES: Mapping[tuple[str, str], Rule] = {
     ("GET", "/metrics"): Rule(Need.VIEWER, whole=True),
     ("GET", "/docs"): _VIEW,
     ("GET", "/api/openapi.json"): _VIEW,
+    ("GET", "/api/status"): _VIEW,
     ("POST", "/api/jobs"): _DEPLOY,
     ("POST", "/api/jobs/batch"): _DEPLOY,
     ("GET", "/api/jobs"): _VIEW,

@@ -26,7 +26,10 @@ from draas.model.registry import RegistryLogin
 from draas.model.replica import Replica
 from draas.model.resources import NOTHING, Resources
 from draas.scheduler.default_runtime import default_runtime
+from draas.scheduler.fleet import Fleet
 from draas.scheduler.image_use import sources_in_use
+from draas.scheduler.misfits import Misfits, find_misfits
+from draas.scheduler.queue import Queue
 from draas.server.services.controller import Idempotency, Reply
 from draas.server.services.history import History
 from draas.server.services.registries import Registries
@@ -225,6 +228,14 @@ class FakeController:
     @property
     def last_event(self) -> int:
         return len(self._events)
+
+    def misfits(self, project: str | None) -> Misfits | None:
+        cluster = Cluster(nodes=self._nodes.values(), jobs=self._jobs.values())
+        queue = Queue()
+        for job in self._jobs.values():
+            queue.put(job)
+        queue.wake(clock.now())
+        return find_misfits(Fleet.of(cluster), queue, self._jobs, project)
 
     def queue_length(self) -> int:
         return sum(job.state is JobState.QUEUED for job in self._jobs.values())

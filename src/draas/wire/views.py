@@ -192,6 +192,41 @@ class NodeList(TypedDict):
     warnings: list[str]
 
 
+class AboutPart(TypedDict):
+    """`kind` is machines (all of them), machine, controller, app, job or build; `subject` a machine's or app's name, a job's or build's id."""
+
+    kind: str
+    subject: str
+
+
+class ProblemPart(TypedDict):
+    """Something that somebody should see to. `tone` is bad, or wait where nothing is broken yet."""
+
+    tone: str
+    text: str
+    remedy: str
+    about: AboutPart
+
+
+class JobCounts(TypedDict):
+    """How many jobs are in each state. Builds do not count."""
+
+    waiting: int
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+
+
+class StatusView(TypedDict):
+    """How the cluster is: `text` is one sentence, `tone` good, wait or bad; `problems` has the gravest first."""
+
+    tone: str
+    text: str
+    problems: list[ProblemPart]
+    jobs: JobCounts
+
+
 class SampleView(TypedDict):
     """A node's mean load over a step of time from `at` on; null: not measured."""
 

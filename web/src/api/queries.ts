@@ -14,7 +14,7 @@ export const keys = {
   apps: ['apps'] as const,
   app: (name: string) => ['apps', 'one', name] as const,
   jobs: ['jobs'] as const,
-  jobCounts: ['jobs', 'counts'] as const,
+  status: ['status'] as const,
   jobList: (filter: object) => ['job-list', filter] as const, // kept current by its own code, see useJobList
   job: (id: string) => ['jobs', 'one', id] as const,
   explain: (id: string) => ['jobs', 'one', id, 'explain'] as const,
@@ -152,7 +152,7 @@ export const imagePlanQuery = queryOptions({
 
 /** Jobs that wait for others, the newest hundred. */
 export const waitingQuery = queryOptions({
-  queryKey: [...keys.jobCounts, 'waiting'],
+  queryKey: [...keys.status, 'waiting'],
   queryFn: () => take(api.GET('/api/jobs', { params: { query: { state: 'waiting', limit: 100 } } })),
 });
 
@@ -163,16 +163,9 @@ export const onNodeQuery = (name: string) =>
     queryFn: () => take(api.GET('/api/jobs', { params: { query: { node: name, state: 'running', limit: 100 } } })),
   });
 
-export const COUNTED = ['waiting', 'queued', 'running', 'failed', 'succeeded'] as const;
-export type Counts = Record<(typeof COUNTED)[number], number>;
-
-/** How many jobs are in each of the states that the overview speaks of. */
-export const jobCountsQuery = queryOptions({
-  queryKey: keys.jobCounts,
-  queryFn: async (): Promise<Counts> => {
-    const pages = await Promise.all(
-      COUNTED.map((state) => take(api.GET('/api/jobs', { params: { query: { state, limit: 1 } } }))),
-    );
-    return Object.fromEntries(COUNTED.map((state, at) => [state, pages[at]?.total ?? 0])) as Counts;
-  },
+/** How the cluster is, and how many jobs are in each of the states that the overview speaks of. */
+export const statusQuery = queryOptions({
+  queryKey: keys.status,
+  queryFn: () => take(api.GET('/api/status')),
+  refetchInterval: 2 * LOAD_MS, // replicas and disks are in no event
 });

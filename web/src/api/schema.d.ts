@@ -921,6 +921,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the cluster is, in one sentence, and what to see to; of apps and jobs what the key may see */
+        get: operations["status_api_status_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/docs": {
         parameters: {
             query?: never;
@@ -993,6 +1010,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AboutPart
+         * @description `kind` is machines (all of them), machine, controller, app, job or build; `subject` a machine's or app's name, a job's or build's id.
+         */
+        AboutPart: {
+            /** Kind */
+            kind: string;
+            /** Subject */
+            subject: string;
+        };
         /**
          * AboutView
          * @description The controller. `tls` is none, own (its CA has `fingerprint`) or given; `acme` the authority that certificates are got from;
@@ -2255,6 +2282,22 @@ export interface components {
             state: string;
         };
         /**
+         * JobCounts
+         * @description How many jobs are in each state. Builds do not count.
+         */
+        JobCounts: {
+            /** Failed */
+            failed: number;
+            /** Queued */
+            queued: number;
+            /** Running */
+            running: number;
+            /** Succeeded */
+            succeeded: number;
+            /** Waiting */
+            waiting: number;
+        };
+        /**
          * JobList
          * @description Jobs, newest first. `next` is the cursor of the following page, `total` counts all that match.
          */
@@ -2653,6 +2696,19 @@ export interface components {
             release: boolean;
             /** Restarts */
             restarts: boolean;
+        };
+        /**
+         * ProblemPart
+         * @description Something that somebody should see to. `tone` is bad, or wait where nothing is broken yet.
+         */
+        ProblemPart: {
+            about: components["schemas"]["AboutPart"];
+            /** Remedy */
+            remedy: string;
+            /** Text */
+            text: string;
+            /** Tone */
+            tone: string;
         };
         /**
          * ProblemView
@@ -3201,6 +3257,19 @@ export interface components {
             secrets: string[];
             /** Stop Grace S */
             stop_grace_s: number;
+        };
+        /**
+         * StatusView
+         * @description How the cluster is: `text` is one sentence, `tone` good, wait or bad; `problems` has the gravest first.
+         */
+        StatusView: {
+            jobs: components["schemas"]["JobCounts"];
+            /** Problems */
+            problems: components["schemas"]["ProblemPart"][];
+            /** Text */
+            text: string;
+            /** Tone */
+            tone: string;
         };
         /**
          * StoredImageView
@@ -9072,6 +9141,62 @@ export interface operations {
             };
             /** @description The body is not JSON */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description Too many wrong keys from this address; Retry-After says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The controller cannot do it now */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+        };
+    };
+    status_api_status_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatusView"];
+                };
+            };
+            /** @description No key, or one that is wrong, expired or revoked */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemView"];
+                };
+            };
+            /** @description The key's role does not allow it */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

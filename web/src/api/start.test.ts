@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { api, OWN_PAGE, take } from './client';
-import { COUNTED } from './queries';
 
 const START = readFileSync(join(import.meta.dirname, '../../public/start.js'), 'utf8');
 const BASE = 'http://controller';
@@ -38,10 +37,7 @@ test('what every page asks for first is answered by what was asked before the sc
   await take(api.GET('/api/session', at));
   await take(api.GET('/api/nodes', at));
   await take(api.GET('/api/apps', at));
-  for (const state of COUNTED) {
-    const page = await take(api.GET('/api/jobs', { ...at, params: { query: { state, limit: 1 } } }));
-    expect(page.total).toBe(3);
-  }
+  await take(api.GET('/api/status', at));
   expect(late).not.toHaveBeenCalled();
   await take(api.GET('/api/nodes', at));
   expect(late).toHaveBeenCalledTimes(1);

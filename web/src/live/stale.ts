@@ -10,16 +10,18 @@ export function staleBy(event: Pick<EventView, 'kind' | 'subject' | 'detail'>): 
   switch (noun) {
     case 'job':
       // A machine's reserved amount changes with the jobs on it.
-      return [keys.job(event.subject), keys.jobCounts, ['jobs', 'on'], keys.nodes];
+      return [keys.job(event.subject), keys.status, ['jobs', 'on'], keys.nodes];
     case 'node':
-      return [keys.nodes, keys.apps];
+      return [keys.nodes, keys.apps, keys.status];
     case 'app':
     case 'release':
     case 'replica':
     case 'canary':
-      return [keys.apps, keys.nodes];
+      return [keys.apps, keys.nodes, keys.status];
     case 'build':
-      return [keys.builds, keys.nodes];
+      return [keys.builds, keys.nodes, keys.status];
+    case 'disk':
+      return [keys.nodes, keys.status];
     case 'images':
       return [['images']];
     case 'registry':

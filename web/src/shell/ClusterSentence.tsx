@@ -1,23 +1,16 @@
-// ClusterSentence: the state of the cluster as the head of every page shows it.
+// ClusterSentence: the state of the cluster, in the controller's words, as the head of every page shows it.
 import { useQuery } from '@tanstack/react-query';
-import { appsQuery, jobCountsQuery, nodesQuery } from '../api/queries';
-import { clusterSentence, type Sentence } from './sentence';
-
-/** Null until all of it is known: half of the truth is none. */
-export function useClusterSentence(): Sentence | null {
-  const nodes = useQuery(nodesQuery);
-  const apps = useQuery(appsQuery);
-  const jobs = useQuery(jobCountsQuery);
-  if (nodes.data === undefined || apps.data === undefined || jobs.data === undefined) return null;
-  return clusterSentence(nodes.data.items, apps.data.items, jobs.data);
-}
+import { Link } from '@tanstack/react-router';
+import { statusQuery } from '../api/queries';
+import { whereToLook } from './whereToLook';
 
 export function ClusterSentence() {
-  const sentence = useClusterSentence();
-  if (sentence === null) return null;
+  const { data: status } = useQuery(statusQuery);
+  if (status === undefined) return null;
+  const first = status.problems[0];
   return (
-    <span className="sentence" data-tone={sentence.tone} title={sentence.remedy}>
-      {sentence.text}
+    <span className="sentence" data-tone={status.tone} title={first?.remedy}>
+      {first === undefined ? status.text : <Link to={whereToLook(first.about)}>{status.text}</Link>}
     </span>
   );
 }

@@ -36,6 +36,7 @@ from draas.server.api import (
     registries,
     session,
     sign_in_links,
+    status,
 )
 from draas.server.api.config import ApiConfig
 from draas.server.api.guard import Api
@@ -53,6 +54,7 @@ from draas.server.web.routes import BUILT, web_routes
 
 NOUNS = (
     health,
+    status,
     jobs,
     logs,
     builds,

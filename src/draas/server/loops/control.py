@@ -26,6 +26,7 @@ from draas.model.resources import Resources
 from draas.scheduler.control import Control
 from draas.scheduler.default_runtime import default_runtime
 from draas.scheduler.image_use import sources_in_use
+from draas.scheduler.misfits import Misfits
 from draas.server.config import DockerHub
 from draas.server.loops.completing import complete
 from draas.server.loops.ticks import Tick, TickLoop, fail_reply
@@ -405,6 +406,9 @@ class ControlLoop(TickLoop):
             return await read_samples(self.history, self._store.samples, series, since, step_s, clock.steady())
         except StoreFailure as failure:
             raise Unavailable(failure.detail) from failure
+
+    def misfits(self, project: str | None) -> Misfits | None:
+        return self.control.misfits(project, clock.steady())
 
     def queue_length(self) -> int:
         return len(self.control.queue)

@@ -16,6 +16,7 @@ from draas.model.node import Node
 from draas.model.node_rights import NodeRights
 from draas.model.registry import RegistryLogin
 from draas.model.resources import Resources
+from draas.scheduler.misfits import Misfits
 from draas.server.services.samples import Samples
 from draas.store.logs import LogStore
 from draas.store.store import JobFilter, Key, NumberedEvent, Page, Token, Write
@@ -160,6 +161,10 @@ class Controller(Protocol):
         ...
 
     def queue_length(self) -> int: ...
+
+    def misfits(self, project: str | None) -> Misfits | None:
+        """Queued jobs of `project` (None: of all) that no machine could take."""
+        ...
 
     @property
     def trouble(self) -> str:

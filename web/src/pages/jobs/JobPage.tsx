@@ -206,13 +206,13 @@ function Actions({ job }: { job: Job }) {
   const navigate = useNavigate();
   const [isAsking, asking] = useDisclosure(false);
   const params = { path: { id: job.id } };
-  const stale = [keys.job(job.id), keys.jobCounts];
+  const stale = [keys.job(job.id), keys.status];
   const cancel = useAct({ do: () => take(api.POST('/api/jobs/{id}/cancel', { params })), done: 'Cancelled', stale });
   const retry = useAct({ do: () => take(api.POST('/api/jobs/{id}/retry', { params })), done: 'It runs again', stale });
   const forget = useAct({
     do: () => take(api.DELETE('/api/jobs/{id}', { params })),
     done: 'Deleted',
-    stale: [keys.jobCounts],
+    stale: [keys.status],
     after: () => void navigate({ to: '/jobs' }),
   });
   if (!mayDeploy) return null;

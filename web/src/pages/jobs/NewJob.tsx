@@ -55,7 +55,7 @@ export function NewJob() {
           },
         }),
       ),
-    stale: [keys.jobCounts],
+    stale: [keys.status],
     after: (job) => void navigate({ to: '/jobs/$id', params: { id: job.id } }),
     quiet: true,
   });

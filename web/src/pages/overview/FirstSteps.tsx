@@ -4,7 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link, useNavigate } from '@tanstack/react-router';
 import type { ReactNode } from 'react';
 import { api, take } from '../../api/client';
-import { appsQuery, jobCountsQuery, keys, nodesQuery } from '../../api/queries';
+import { appsQuery, keys, nodesQuery, statusQuery } from '../../api/queries';
 import { freshKey } from '../../lib/key';
 import { useAct } from '../../ui/act';
 import { Icon } from '../../ui/icons';
@@ -21,7 +21,7 @@ const SAMPLE = {
 export function FirstSteps() {
   const nodes = useQuery(nodesQuery).data?.items;
   const apps = useQuery(appsQuery).data?.items;
-  const jobs = useQuery(jobCountsQuery).data;
+  const jobs = useQuery(statusQuery).data?.jobs;
   const mayDeploy = useMay('deploy');
   const mayAdminister = useMay('administer');
   if (nodes === undefined || apps === undefined || jobs === undefined || !mayDeploy) return null;
@@ -78,7 +78,7 @@ function RunSample({ isPossible }: { isPossible: boolean }) {
   const navigate = useNavigate();
   const sample = useAct({
     do: () => take(api.POST('/api/jobs', { body: SAMPLE, params: { header: { 'Idempotency-Key': freshKey() } } })),
-    stale: [keys.jobCounts],
+    stale: [keys.status],
     after: (job) => void navigate({ to: '/jobs/$id', params: { id: job.id } }),
   });
   return (

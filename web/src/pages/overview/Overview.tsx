@@ -2,10 +2,10 @@
 import { Text } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
-import { appsQuery, jobCountsQuery, nodesQuery } from '../../api/queries';
+import { appsQuery, nodesQuery, statusQuery } from '../../api/queries';
 import { bytes, cores, grouped } from '../../lib/amounts';
 import { useLive } from '../../live/Live';
-import { useClusterSentence } from '../../shell/ClusterSentence';
+import { whereToLook } from '../../shell/whereToLook';
 import { EventRows } from '../../ui/EventRows';
 import { Meter } from '../../ui/Meter';
 import { Page, Section } from '../../ui/Page';
@@ -17,15 +17,19 @@ import { FirstSteps } from './FirstSteps';
 const EVENTS_SHOWN = 12;
 
 export function Overview() {
-  const sentence = useClusterSentence();
+  const status = useQuery(statusQuery).data;
   return (
-    <Page title="Overview" command="draas nodes && draas jobs && draas apps">
-      {sentence !== null && (
+    <Page title="Overview" command="draas status && draas nodes">
+      {status !== undefined && (
         <Section title="How it is">
-          <Text size="lg" className="sentence" data-tone={sentence.tone}>
-            {sentence.text}
+          <Text size="lg" className="sentence" data-tone={status.tone}>
+            {status.text}
           </Text>
-          {sentence.remedy !== undefined && <Text c="dimmed">{sentence.remedy}</Text>}
+          {status.problems.map((problem) => (
+            <Text key={problem.text} size="sm" c="dimmed" mt={4}>
+              <Link to={whereToLook(problem.about)}>{problem.text}</Link> {problem.remedy}
+            </Text>
+          ))}
         </Section>
       )}
       <FirstSteps />
@@ -88,11 +92,11 @@ function CapacityPart() {
 const SHOWN_STATES = ['running', 'queued', 'waiting', 'succeeded', 'failed'] as const;
 
 function JobsPart() {
-  const counts = useQuery(jobCountsQuery);
+  const counts = useQuery(statusQuery);
   return (
     <Section title="Jobs" beside={<Link to="/jobs">All jobs</Link>}>
       <Answer of={counts}>
-        {(data) => (
+        {({ jobs }) => (
           <div className="rows">
             {SHOWN_STATES.map((state) => (
               <div key={state}>
@@ -101,7 +105,7 @@ function JobsPart() {
                     <StateBadge state={state} />
                   </Link>
                 </span>
-                <span className="figure">{grouped(data[state])}</span>
+                <span className="figure">{grouped(jobs[state])}</span>
               </div>
             ))}
           </div>
