@@ -128,7 +128,7 @@ def test_an_apps_charts_say_what_the_api_says(open_page: Open, cloud: Cloud, sit
     expect(page.locator("figure", has_text="Replicas").locator("[data-series=wanted]")).to_contain_text("1")
 
 
-def test_releases_are_marked_and_a_mark_leads_to_its_release(open_page: Open, cloud: Cloud, site: str) -> None:
+def test_releases_are_marked_and_a_mark_opens_its_release(open_page: Open, cloud: Cloud, site: str) -> None:
     page, _ = opened(open_page, f"apps/{site}")
     replicas = page.locator("figure", has=chart(page, "Replicas"))
     marks = replicas.locator(".chart-mark")
@@ -145,6 +145,13 @@ def test_releases_are_marked_and_a_mark_leads_to_its_release(open_page: Open, cl
     details = page.locator('[data-release="2"]').get_by_role("button", name="of release 2")
     expect(details).to_be_focused()
     expect(details).to_be_in_viewport()
+    expect(details).to_have_attribute("aria-expanded", "true")
+    steps = page.get_by_role("list", name="Steps of release 1")
+    expect(steps).to_have_count(0)
+    marks.filter(has_text="Release 1,").locator(".chart-mark-name").click()
+    expect(steps).to_be_in_viewport()
+    marks.filter(has_text="Release 1,").locator(".chart-mark-name").click()
+    expect(steps).to_be_in_viewport()  # what is open stays so
 
 
 def test_the_range_is_in_the_address(open_page: Open, cloud: Cloud, site: str) -> None:

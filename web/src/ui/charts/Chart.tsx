@@ -31,7 +31,7 @@ export interface Mark {
   onOpen: () => void;
 }
 
-interface ChartProps {
+export interface ChartProps {
   label: string;
   range: Range;
   times: number[];
